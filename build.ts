@@ -1,0 +1,150 @@
+/** The build: the edge client as one ES module for browsers, the demo page, and what each part weighs. */
+
+import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { gzipSync } from 'node:zlib'
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild'
+import budgets from './tools/budgets.json' with { type: 'json' }
+
+const ROOT: string = import.meta.dirname
+const DIST = `${ROOT}/dist`
+const EDGE_ENTRY = `${ROOT}/src/edge/mod.ts`
+
+/** What stands in for a package, or for a part of one that is never reached, in a browser. */
+const STAND_INS: readonly { readonly name: RegExp; readonly contents: string }[] = [
+  {
+    name: /^sodium-universal(\/|$)/,
+    contents: `import * as sodium from './src/edge/sodium.ts'
+      export * from './src/edge/sodium.ts'
+      export default sodium`,
+  },
+  { name: /^debug$/, contents: 'module.exports = () => () => {}' },
+  { name: /^(safe-)?buffer$/, contents: `export { Buffer } from './tools/shims/buffer.ts'` },
+  // Only a duplex stream is wanted: no pipelines, no text, no iteration.
+  {
+    name: /^readable-stream$/,
+    contents: `exports.Duplex = require('readable-stream/lib/_stream_duplex.js')`,
+  },
+  { name: /^string_decoder\/$|\/async_iterator$|streams\/from$/, contents: 'module.exports = {}' },
+  // noise-protocol clones nothing but nested lists of symbols.
+  {
+    name: /^clone$/,
+    contents: `module.exports = function clone(x) { return Array.isArray(x) ? x.map(clone) : x }`,
+  },
+]
+
+const standIns: Plugin = {
+  name: 'stand-ins',
+  setup({ onResolve, onLoad }) {
+    for (const { name, contents } of STAND_INS) {
+      const namespace = `stand-in for ${name.source}`
+      onResolve({ filter: name }, () => ({ path: 'it', namespace }))
+      onLoad({ filter: /^/, namespace }, () => ({ contents, resolveDir: ROOT }))
+    }
+  },
+}
+
+/** The page takes the edge client from the node that serves it, as any other page would. */
+const edgeFromNode: Plugin = {
+  name: 'edge-from-node',
+  setup({ onResolve }) {
+    onResolve({ filter: /src\/edge\/mod\.ts$/ }, () => ({ path: '/edge.min.js', external: true }))
+  },
+}
+
+const FOR_BROWSERS = {
+  bundle: true,
+  format: 'esm',
+  platform: 'browser',
+  target: 'es2022',
+  minify: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+  absWorkingDir: ROOT,
+} as const satisfies BuildOptions
+
+export interface EdgeBundle {
+  readonly code: Uint8Array
+  readonly sizes: Sizes
+}
+
+export interface Sizes {
+  readonly rawBytes: number
+  readonly gzipBytes: number
+  /** Bytes of the minified bundle that came from each package, the largest first. */
+  readonly packages: Readonly<Record<string, number>>
+}
+
+/** Bundles the edge client, or another entry, in memory. */
+export async function bundleEdge(entry: string = EDGE_ENTRY): Promise<EdgeBundle> {
+  const { outputFiles, metafile } = await build({
+    ...FOR_BROWSERS,
+    entryPoints: [entry],
+    plugins: [standIns],
+    inject: ['tools/shims/globals.ts'],
+    define: { global: 'globalThis' },
+    outfile: 'edge.min.js',
+    metafile: true,
+    write: false,
+  })
+  const code = outputFiles[0]?.contents ?? new Uint8Array()
+  const gzipBytes = gzipSync(code, { level: 9 }).length
+  return { code, sizes: { rawBytes: code.length, gzipBytes, packages: sharesOf(metafile) } }
+}
+
+function sharesOf(metafile: Metafile): Record<string, number> {
+  const shares: Record<string, number> = {}
+  for (const output of Object.values(metafile.outputs)) {
+    for (const [path, { bytesInOutput }] of Object.entries(output.inputs)) {
+      const name = packageOf(path)
+      shares[name] = (shares[name] ?? 0) + bytesInOutput
+    }
+  }
+  return Object.fromEntries(Object.entries(shares).sort(([, a], [, b]) => b - a))
+}
+
+/** The package that a file belongs to; the innermost, where packages nest. */
+function packageOf(path: string): string {
+  const [, name] = path.match(/.*node_modules\/((?:@[^/]+\/)?[^/]+)/) ?? []
+  return name ?? (path.startsWith('stand-in') ? 'stand-ins' : 'signal-mesh')
+}
+
+/** Bundles the demo page beside the files that it is made of. */
+async function buildDemo(): Promise<void> {
+  mkdirSync(`${DIST}/demo`, { recursive: true })
+  cpSync(`${ROOT}/demo`, `${DIST}/demo`, {
+    recursive: true,
+    filter: (path) => !path.endsWith('.ts'),
+  })
+  await build({
+    ...FOR_BROWSERS,
+    entryPoints: ['demo/page.ts'],
+    plugins: [edgeFromNode],
+    outfile: 'dist/demo/page.js',
+  })
+}
+
+function printSizes({ rawBytes, gzipBytes, packages }: Sizes): void {
+  for (const [name, bytes] of Object.entries(packages)) {
+    const percent = ((100 * bytes) / rawBytes).toFixed(1)
+    console.log(`${String(bytes).padStart(8)} B ${percent.padStart(5)} %  ${name}`)
+  }
+  const budget = budgets.edgeBundleGzipBytes
+  console.log(`dist/edge.min.js: ${rawBytes} B, ${gzipBytes} B gzipped (budget: ${budget} B)`)
+}
+
+async function main(quiet: boolean): Promise<void> {
+  mkdirSync(DIST, { recursive: true })
+  const { code, sizes } = await bundleEdge()
+  writeFileSync(`${DIST}/edge.min.js`, code)
+  writeFileSync(`${DIST}/sizes.json`, `${JSON.stringify(sizes, null, 2)}\n`)
+  if (existsSync(`${ROOT}/demo/page.ts`)) await buildDemo()
+  if (!quiet) printSizes(sizes)
+  if (sizes.gzipBytes > budgets.edgeBundleGzipBytes) {
+    console.error(
+      `The edge bundle is over its budget by ${sizes.gzipBytes - budgets.edgeBundleGzipBytes} B`,
+    )
+    process.exitCode = 1
+  }
+}
+
+if (import.meta.main) await main(process.argv.includes('--quiet'))

@@ -1,0 +1,86 @@
+/** The browser of the end-to-end tests: finds Chromium or installs it, and starts it quietly. */
+
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { type Browser, chromium } from 'playwright'
+
+export type { Browser, BrowserContext, Page } from 'playwright'
+
+/** Names under which systems know Chromium or Chrome. */
+const SYSTEM_NAMES = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome']
+
+/** A browser that has only our pages to care for. */
+const QUIET_FLAGS = [
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--no-first-run',
+  '--disable-quic',
+]
+
+/** How long a download may take before we look for another way. */
+const INSTALL_TIMEOUT_MS = 10 * 60_000
+
+const NO_BROWSER = `No browser found, and none could be installed.
+Install Chromium or Chrome so that one of ${SYSTEM_NAMES.join(', ')} is on the PATH,
+or run "npx playwright install --with-deps chromium", then run this again.`
+
+const isRoot: boolean = process.getuid?.() === 0
+
+/** Starts headless Chromium; `flags` are put after our own. */
+export async function launchBrowser(flags: readonly string[] = []): Promise<Browser> {
+  return chromium.launch({
+    executablePath: ensureBrowser(),
+    // Chromium refuses to run its sandbox as root.
+    args: [...QUIET_FLAGS, ...(isRoot ? ['--no-sandbox'] : []), ...flags],
+  })
+}
+
+/** Playwright's own browser where it is present, else the system's; `undefined` where there is none. */
+export function findBrowser(
+  path: string = process.env.PATH ?? '',
+  own: string = chromium.executablePath(),
+): string | undefined {
+  if (existsSync(own)) return own
+  const folders = path.split(delimiter)
+  return SYSTEM_NAMES.flatMap((name) => folders.map((folder) => join(folder, name))).find((file) =>
+    existsSync(file),
+  )
+}
+
+/** The browser's path; installs one where there is none, and throws where that fails. */
+export function ensureBrowser(): string {
+  const found = findBrowser() ?? install()
+  if (!found) throw new Error(NO_BROWSER)
+  return found
+}
+
+/** Tries the system's packages first: Playwright's downloads are not reachable from everywhere. */
+function install(): string | undefined {
+  console.error('No browser found: installing Chromium, which takes a minute or two')
+  if (isRoot && run('apt-get', ['update']))
+    run('apt-get', ['install', '--yes', '--no-install-recommends', 'chromium'])
+  if (!findBrowser()) run('npx', ['playwright', 'install', 'chromium'])
+  return findBrowser()
+}
+
+/** Runs an installer, its progress in sight; what it prints is no part of our own output. */
+function run(command: string, args: readonly string[]): boolean {
+  console.error(`> ${command} ${args.join(' ')}`)
+  const { status } = spawnSync(command, args, {
+    stdio: ['ignore', process.stderr, process.stderr],
+    timeout: INSTALL_TIMEOUT_MS,
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+  })
+  return status === 0
+}
+
+if (import.meta.main) {
+  try {
+    console.log(`browser: ${ensureBrowser()}`)
+  } catch (error) {
+    console.error((error as Error).message)
+    process.exitCode = 1
+  }
+}

@@ -1,0 +1,91 @@
+/** The process around a node: arguments, files, signals. Over `node:*`, which all runtimes have. */
+
+import { realpathSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { networkInterfaces } from 'node:os'
+import { join, relative, sep } from 'node:path'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { SignalMeshError } from '../src/errors.ts'
+import type { Env } from './flags.ts'
+import type { Package } from './pages.ts'
+import { whyOf } from './store.ts'
+
+export interface Host {
+  readonly argv: readonly string[]
+  readonly env: Env
+  readonly about: Package
+  out(text: string): void
+  err(text: string): void
+  exit(code: number): void
+  /** Calls `stop` at each signal to end, and when the program that started this one has gone. */
+  onStop(stop: (cause: string, exitCode: number) => void): void
+  /** Reads a file that a flag names. */
+  readText(path: string): Promise<string>
+  /** The files of the build by their path in it; empty where nothing was built. */
+  readBuild(): Promise<ReadonlyMap<string, Uint8Array>>
+  /** The IPv4 addresses under which other machines may reach this one. */
+  lanAddresses(): readonly string[]
+}
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+
+/** This process as a host. */
+export async function processHost(): Promise<Host> {
+  return {
+    argv: process.argv.slice(2),
+    env: process.env,
+    about: JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as Package,
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    exit: (code) => process.exit(code),
+    onStop,
+    readText,
+    readBuild: () => readFolder(join(ROOT, 'dist')),
+    lanAddresses,
+  }
+}
+
+/** Whether the module with this `import.meta` is the program that was started. */
+export function isProgram(meta: ImportMeta): boolean {
+  // Node before 24.2 does not know `main`.
+  const main = (meta as { main?: boolean }).main
+  if (main !== undefined) return main
+  const started = process.argv[1]
+  return started !== undefined && realpathSync(started) === fileURLToPath(meta.url)
+}
+
+function onStop(stop: (cause: string, exitCode: number) => void): void {
+  process.on('SIGINT', () => stop('SIGINT', 130))
+  process.on('SIGTERM', () => stop('SIGTERM', 143))
+  // A program that starts nodes holds a channel to each; it closes even if that program is killed.
+  if (process.connected) process.on('disconnect', () => stop('parent gone', 1))
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (cause) {
+    throw new SignalMeshError('BAD_CONFIG', `Cannot read ${path}: ${whyOf(cause)}`, { cause })
+  }
+}
+
+async function readFolder(folder: string): Promise<Map<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>()
+  const entries = await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => [])
+  for (const entry of entries) {
+    const file = join(entry.parentPath, entry.name)
+    const path = relative(folder, file).replaceAll(sep, '/')
+    if (entry.isFile()) files.set(path, await readFile(file))
+  }
+  return files
+}
+
+function lanAddresses(): readonly string[] {
+  return Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .filter(({ family, internal, address }) => {
+      return family === 'IPv4' && !internal && !address.startsWith('169.254.')
+    })
+    .map(({ address }) => address)
+}

@@ -1,0 +1,107 @@
+/** The program: reads flags, starts a node, says what to do next, stops at a signal. */
+
+import { asMeshError } from '../src/errors.ts'
+import { jsonLine, makeLog } from '../src/log.ts'
+import type { Runtime } from '../src/runtime.ts'
+import { type Config, DEFAULT_PORT, helpText, parseConfig } from './config.ts'
+import type { Host } from './host.ts'
+import { EXIT_MS } from './limits.ts'
+import { type StartedNode, startNode } from './start.ts'
+
+/** Exit codes: 0 stopped as asked, 1 cannot run, 2 told something wrong. */
+const CANNOT_RUN = 1
+const TOLD_WRONG = 2
+
+export async function main(runtime: Runtime, host: Host): Promise<void> {
+  try {
+    const config = parseConfig(host.argv, host.env)
+    if (config.help) return end(host, helpText())
+    if (config.version) return end(host, `${host.about.name} ${host.about.version}\n`)
+    await run(config, runtime, host)
+  } catch (error) {
+    const { code, message } = asMeshError(error)
+    host.err(`${host.about.name}: ${message} (${code})\n`)
+    host.exit(code === 'BAD_CONFIG' ? TOLD_WRONG : CANNOT_RUN)
+  }
+}
+
+function end(host: Host, text: string): void {
+  host.out(text)
+  host.exit(0)
+}
+
+async function run(config: Config, runtime: Runtime, host: Host): Promise<void> {
+  const log = makeLog({
+    level: config.logLevel,
+    format: config.logFormat,
+    write: host.err,
+    nowMs: Date.now,
+  })
+  let node: StartedNode | undefined
+  let stopping = false
+  host.onStop((cause, exitCode) => {
+    if (stopping) return host.exit(exitCode)
+    stopping = true
+    log.info('Stopping', { cause })
+    setTimeout(() => host.exit(0), EXIT_MS)
+    void Promise.resolve(node?.close()).then(
+      () => host.exit(0),
+      (error) => {
+        log.error('Stopping went wrong', { error })
+        host.exit(CANNOT_RUN)
+      },
+    )
+  })
+  node = await startNode(config, runtime, host, log)
+  if (config.logFormat === 'json') host.out(startedLine(config, runtime, host, node))
+  else host.out(welcome(config, runtime, host, node))
+}
+
+/** For programs: one line on standard output, once the node can be reached. */
+function startedLine(config: Config, runtime: Runtime, host: Host, node: StartedNode): string {
+  const line = jsonLine(Date.now(), 'info', 'Started', {
+    nodeId: node.id,
+    url: node.urls[0],
+    urls: node.urls,
+    network: config.network,
+    version: host.about.version,
+    runtime: `${runtime.name} ${runtime.version}`,
+  })
+  return `${line}\n`
+}
+
+function welcome(config: Config, runtime: Runtime, host: Host, node: StartedNode): string {
+  const url = config.publicUrl.find((each) => each.startsWith('http')) ?? (node.urls[0] as string)
+  const lan = host.lanAddresses()[0]
+  const open = config.host === '0.0.0.0' || config.host === '::'
+  const { port } = new URL(node.urls[0] as string)
+  const portFlag = Number(port) === DEFAULT_PORT ? '' : ` --port ${port}`
+  const lines = [
+    `${host.about.name} ${host.about.version} on ${runtime.name} ${runtime.version}`,
+    '',
+    `  Node      ${node.id}`,
+    `  URL       ${url}`,
+    `  Network   ${config.network}`,
+    `  Mesh      ${meshWords(config)}`,
+    `  Identity  ${node.kept ? `kept in ${config.data}` : 'ephemeral, ends with this process; keep it with --data DIR'}`,
+    '',
+    node.built
+      ? `Next: open ${url} in two tabs; they find each other.`
+      : 'Next: the demo page is not built; run: npm run build',
+  ]
+  if (!open) lines.push(`To open it to your LAN: npm start -- --host 0.0.0.0${portFlag}`)
+  if (lan !== undefined) {
+    const lanUrl = new URL(node.urls[0] as string)
+    lanUrl.hostname = lan
+    lines.push(`${open ? 'On your LAN:' : 'It is then at'} ${lanUrl.origin}`)
+  }
+  lines.push(`Source and licences: ${new URL('/source', url)}`, 'Ctrl-C stops it.', '')
+  return `${lines.join('\n')}\n`
+}
+
+function meshWords(config: Config): string {
+  if (config.noDht || config.bootstrap.length === 0) {
+    return 'this node alone; join others with --bootstrap host:port'
+  }
+  return `meets other nodes through ${config.bootstrap.join(', ')}`
+}

@@ -1,0 +1,135 @@
+/** Node as a runtime: `node:http`, `ws`, hyperswarm, a folder. */
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { SignalMeshError } from '../src/errors.ts'
+import type { ListenOptions, Running, Runtime } from '../src/runtime.ts'
+import { answer, infoOf, refuseUpgrade, requestOf } from './http.ts'
+import {
+  HEADERS_TIMEOUT_MS,
+  KEEP_ALIVE_MS,
+  MAX_HEADER_BYTES,
+  MAX_HEADERS,
+  REQUEST_TIMEOUT_MS,
+  STOP_MS,
+  TIMEOUT_CHECK_MS,
+  TLS_HANDSHAKE_MS,
+} from './limits.ts'
+import { plain } from './pages.ts'
+import { openStore } from './store.ts'
+import { type WebSockets, webSockets } from './ws.ts'
+
+export const runtime: Runtime = {
+  name: 'node',
+  version: process.versions.node,
+  listen,
+  // A node without a DHT does not load the native code that a DHT needs.
+  join: async (options) => (await import('./swarm.ts')).join(options),
+  openStore,
+}
+
+async function listen(options: ListenOptions): Promise<Running> {
+  const server = makeServer(options)
+  const sockets = webSockets()
+  server.on('request', (message, out) => void respond(options, message, out))
+  server.on('upgrade', (message, socket, head) => upgrade(options, sockets, message, socket, head))
+  await listening(server, options)
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      server.closeIdleConnections()
+      const cut = setTimeout(() => server.closeAllConnections(), STOP_MS)
+      await sockets.close()
+      await closed
+      clearTimeout(cut)
+    },
+  }
+}
+
+function makeServer(options: ListenOptions): Server {
+  const limits = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+  }
+  const tls = { ...options.tls, handshakeTimeout: TLS_HANDSHAKE_MS }
+  try {
+    const server = options.tls ? createTlsServer({ ...limits, ...tls }) : createServer(limits)
+    server.maxHeadersCount = MAX_HEADERS
+    return server
+  } catch (cause) {
+    throw new SignalMeshError('BAD_CONFIG', `Cannot use the TLS certificate and key: ${cause}`, {
+      cause,
+    })
+  }
+}
+
+async function listening(server: Server, { host, port }: ListenOptions): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(port, host, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    })
+  } catch (cause) {
+    throw listenError(`${host}:${port}`, cause as NodeJS.ErrnoException)
+  }
+}
+
+function listenError(where: string, cause: NodeJS.ErrnoException): SignalMeshError {
+  if (cause.code === 'EADDRINUSE') {
+    const advice = 'stop what uses it, or choose another with --port (0: any free one)'
+    return new SignalMeshError(
+      'PORT_IN_USE',
+      `Cannot listen on ${where}, it is in use: ${advice}`,
+      {
+        cause,
+      },
+    )
+  }
+  const why =
+    cause.code === 'EACCES'
+      ? 'this user may not; choose a --port above 1023'
+      : 'this machine has no such address; see --host'
+  return new SignalMeshError('BAD_CONFIG', `Cannot listen on ${where}: ${why}`, { cause })
+}
+
+async function respond(
+  options: ListenOptions,
+  message: IncomingMessage,
+  out: ServerResponse,
+): Promise<void> {
+  // A body is read only to be thrown away, within the time that a request may take.
+  message.resume()
+  const request = requestOf(message, options.tls ? 'https' : 'http')
+  try {
+    await answer(
+      out,
+      request ? await options.fetch(request, infoOf(message)) : plain(400, 'Bad request'),
+    )
+  } catch {
+    out.destroy()
+  }
+}
+
+function upgrade(
+  options: ListenOptions,
+  sockets: WebSockets,
+  message: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): void {
+  socket.on('error', () => socket.destroy())
+  const request = requestOf(message, options.tls ? 'https' : 'http')
+  if (!request) return void refuseUpgrade(socket, plain(400, 'Bad request'))
+  const decision = options.upgrade(request, infoOf(message))
+  if (typeof decision === 'function') sockets.accept(message, socket, head, decision)
+  else void refuseUpgrade(socket, decision)
+}

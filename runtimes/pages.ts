@@ -1,0 +1,129 @@
+/** What a node's pages are: files of the build, the offer of the source, and the headers of both. */
+
+export interface Package {
+  readonly name: string
+  readonly version: string
+}
+
+export type Pages = (path: string) => Response | undefined
+
+const TYPES: Readonly<Record<string, string>> = {
+  html: 'text/html; charset=utf-8',
+  js: 'text/javascript; charset=utf-8',
+  css: 'text/css; charset=utf-8',
+  svg: 'image/svg+xml',
+  png: 'image/png',
+  ico: 'image/x-icon',
+  json: 'application/json; charset=utf-8',
+  map: 'application/json; charset=utf-8',
+  txt: 'text/plain; charset=utf-8',
+  webmanifest: 'application/manifest+json',
+}
+
+/** Scripts come from the node alone; sockets may go to any node, since a page changes its home. */
+const POLICY = [
+  "default-src 'self'",
+  "connect-src 'self' ws: wss:",
+  "img-src 'self' data: blob:",
+  "style-src 'self' 'unsafe-inline'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'self'",
+].join('; ')
+
+/**
+ * Makes the pages out of the build's files, by their path in it: `demo/…` is served at the top,
+ * `edge.min.js` beside it, `/source` always.
+ */
+export async function makePages(
+  files: ReadonlyMap<string, Uint8Array>,
+  about: Package,
+): Promise<Pages> {
+  const makers = new Map<string, () => Response>()
+  for (const [file, bytes] of files) {
+    const path = pathOf(file)
+    if (path) makers.set(path, await pageMaker(path, bytes))
+  }
+  makers.set('/source', await pageMaker('/source.html', new TextEncoder().encode(source(about))))
+  if (!makers.has('/'))
+    makers.set('/', () => plain(404, 'This page is not built. Run: npm run build'))
+  return (path) => makers.get(path)?.()
+}
+
+function pathOf(file: string): string | undefined {
+  if (file === 'demo/index.html') return '/'
+  if (file.startsWith('demo/')) return file.slice('demo'.length)
+  return file.startsWith('edge.min.js') ? `/${file}` : undefined
+}
+
+async function pageMaker(path: string, bytes: Uint8Array): Promise<() => Response> {
+  const body = new Uint8Array(bytes)
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', body))
+  const ending = path === '/' ? 'html' : path.slice(path.lastIndexOf('.') + 1)
+  const headers: Record<string, string> = {
+    'content-type': TYPES[ending] ?? 'application/octet-stream',
+    'cache-control': 'no-cache',
+    etag: `"${Array.from(digest.subarray(0, 16), (byte) => byte.toString(16).padStart(2, '0')).join('')}"`,
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'no-referrer',
+  }
+  if (ending === 'html') headers['content-security-policy'] = POLICY
+  // The bundle may be imported by pages of other origins.
+  if (path.startsWith('/edge.min.js')) headers['access-control-allow-origin'] = '*'
+  return () => new Response(body, { headers })
+}
+
+/** A short answer in plain text. */
+export function plain(
+  status: number,
+  text: string,
+  headers: Record<string, string> = {},
+): Response {
+  return new Response(`${text}\n`, {
+    status,
+    headers: {
+      'content-type': 'text/plain; charset=utf-8',
+      'x-content-type-options': 'nosniff',
+      ...headers,
+    },
+  })
+}
+
+/** Answers by `fetch`, with what every answer needs: methods, errors, what the browser has already. */
+export async function answerTo(
+  request: Request,
+  fetch: () => Response | Promise<Response>,
+): Promise<Response> {
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    return plain(405, 'Only GET and HEAD are answered here', { allow: 'GET, HEAD' })
+  }
+  const response = await fetch()
+  const etag = response.headers.get('etag')
+  const known = request.headers.get('if-none-match')?.split(/\s*,\s*/) ?? []
+  if (response.status !== 200 || !etag || !known.includes(etag)) return response
+  return new Response(null, { status: 304, headers: response.headers })
+}
+
+/** AGPL-3.0, section 13: who uses a node over the network is offered its source. */
+function source({ name, version }: Package): string {
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Source of ${name} ${version}</title>
+<style>
+  :root { color-scheme: light dark }
+  body { font: 1rem/1.6 system-ui, sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem }
+</style>
+<h1>Source</h1>
+<p>This node runs <a href="https://www.npmjs.com/package/${name}/v/${version}">${name} ${version}</a>.
+Its complete source, with the exact version of each dependency, is in that package:</p>
+<pre><code>npm pack ${name}@${version}</code></pre>
+<h2>Licences</h2>
+<p>Our own code: MIT. A running node also links
+<a href="https://www.npmjs.com/package/@dxos/broadcast">@dxos/broadcast</a>, which is AGPL-3.0, so
+the node as a whole is offered to you under the terms of the AGPL-3.0. The bundle that browsers load
+(<a href="/edge.min.js">/edge.min.js</a>) contains none of it.</p>
+</html>
+`
+}

@@ -1,0 +1,122 @@
+/** Starts a node as its configuration says: store, identity, listener, swarm. */
+
+import type { Log } from '../src/log.ts'
+import { createNode, type MeshNode } from '../src/node.ts'
+import type { Running, Runtime, Swarm } from '../src/runtime.ts'
+import { LINK_PROTOCOL, meshTopic } from '../src/topic.ts'
+import type { Config } from './config.ts'
+import type { Host } from './host.ts'
+import { answerTo, makePages, plain } from './pages.ts'
+
+export interface StartedNode {
+  readonly id: string
+  /** Where edges and pages reach it; the first is the best one on this machine. */
+  readonly urls: readonly string[]
+  /** Whether the identity outlives the process. */
+  readonly kept: boolean
+  /** Whether the demo page is there to open. */
+  readonly built: boolean
+  /** Says goodbye to edges and neighbours, then closes what it opened. */
+  close(): Promise<void>
+}
+
+/** @throws SignalMeshError for whatever keeps the node from starting; nothing is left open then. */
+export async function startNode(
+  config: Config,
+  runtime: Runtime,
+  host: Host,
+  log: Log,
+): Promise<StartedNode> {
+  const store = await runtime.openStore(config.data)
+  const tls = await readTls(config, host)
+  const files = await host.readBuild()
+  const node = await createNode({
+    network: config.network,
+    runtime,
+    store,
+    log,
+    publicUrls: config.publicUrl,
+    trustProxy: config.trustProxy,
+    assets: await makePages(files, host.about),
+  })
+  let running: Running | undefined
+  let swarm: Swarm | undefined
+  const close = async (): Promise<void> => {
+    await node.close()
+    await Promise.all([swarm?.close(), running?.close()])
+  }
+  try {
+    running = await listen(node, runtime, config, log, tls)
+    const urls = urlsOf(config, running.port, host.lanAddresses())
+    node.setUrls(config.publicUrl.length > 0 ? config.publicUrl : urls)
+    swarm = await join(node, runtime, config, log)
+    return { id: node.id, urls, kept: store.kept, built: files.has('demo/index.html'), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+function listen(
+  node: MeshNode,
+  runtime: Runtime,
+  config: Config,
+  log: Log,
+  tls: Tls | undefined,
+): Promise<Running> {
+  const failed = (error: unknown): Response => {
+    log.error('A request failed', { error })
+    return plain(500, 'Internal error')
+  }
+  return runtime.listen({
+    host: config.host,
+    port: config.port,
+    ...(tls && { tls }),
+    fetch: (request, info) => answerTo(request, () => node.fetch(request, info)).catch(failed),
+    upgrade: (request, info) => {
+      try {
+        return node.upgrade(request, info)
+      } catch (error) {
+        return failed(error)
+      }
+    },
+  })
+}
+
+async function join(
+  node: MeshNode,
+  runtime: Runtime,
+  config: Config,
+  log: Log,
+): Promise<Swarm | undefined> {
+  if (config.noDht || config.bootstrap.length === 0) return undefined
+  const swarm = await runtime.join({
+    topic: meshTopic(config.network),
+    protocol: LINK_PROTOCOL,
+    bootstrap: config.bootstrap,
+    port: config.dhtPort,
+    ...(config.dhtHost !== undefined && { host: config.dhtHost }),
+    onLink: (link, info) => node.addLink(link, info),
+    onError: (error) => log.warn('The DHT has trouble', { error }),
+  })
+  node.useSwarm(swarm)
+  return swarm
+}
+
+interface Tls {
+  readonly cert: string
+  readonly key: string
+}
+
+async function readTls(config: Config, host: Host): Promise<Tls | undefined> {
+  if (config.tlsCert === undefined || config.tlsKey === undefined) return undefined
+  return { cert: await host.readText(config.tlsCert), key: await host.readText(config.tlsKey) }
+}
+
+/** The URLs of a listener; one on all interfaces is reached on this machine and over the LAN. */
+function urlsOf(config: Config, port: number, lan: readonly string[]): readonly string[] {
+  const scheme = config.tlsCert === undefined ? 'http' : 'https'
+  const all = config.host === '0.0.0.0' || config.host === '::'
+  const hosts = all ? ['127.0.0.1', ...lan] : [config.host]
+  return hosts.map((name) => `${scheme}://${name.includes(':') ? `[${name}]` : name}:${port}`)
+}

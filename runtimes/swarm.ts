@@ -1,0 +1,80 @@
+/** Nodes find each other on a topic of a Hyperswarm DHT; each connection yields one link. */
+
+import Hyperswarm, { type Discovery } from 'hyperswarm'
+import { SignalMeshError } from '../src/errors.ts'
+import { MAX_NEIGHBOURS } from '../src/limits.ts'
+import type { JoinOptions, Swarm } from '../src/runtime.ts'
+import { openChannel } from './channel.ts'
+import { type Dht, openDht } from './dht.ts'
+import { makeDials } from './dials.ts'
+import { LEAVE_MS, LOOK_FIRST_MS, LOOK_MAX_MS, LOOKS_AT_START } from './limits.ts'
+import { plainBytes } from './reason.ts'
+
+/** Joins the topic to be found and to find. It does not wait for the network. */
+export async function join(options: JoinOptions): Promise<Swarm> {
+  const dht = await openDht(options)
+  const dials = makeDials(() => swarm)
+  const swarm = new Hyperswarm({ dht, maxPeers: MAX_NEIGHBOURS, firewall: dials.refuse })
+  // A dial that is refused now may come again.
+  swarm.on('ban', (peer) => peer.ban(false))
+  swarm.on('connection', (stream) => {
+    dials.opened(stream)
+    // What went wrong shows in the link's end; without a listener it would end the process.
+    stream.on('error', () => {})
+    const link = openChannel(stream, options.protocol)
+    const remoteAddress = stream.rawStream.remoteHost ?? ''
+    if (link) options.onLink(link, { initiator: stream.isInitiator, remoteAddress })
+  })
+  const discovery = swarm.join(Buffer.from(options.topic))
+  const stopLooking = keepLooking(swarm, discovery)
+  void reportSilence(dht, discovery, options)
+  return {
+    dhtKey: plainBytes(swarm.keyPair.publicKey).slice(),
+    connect: (dhtKey) => swarm.joinPeer(Buffer.from(dhtKey)),
+    forget: (dhtKey) => swarm.leavePeer(Buffer.from(dhtKey)),
+    close: async () => {
+      stopLooking()
+      await leave(swarm)
+    },
+  }
+}
+
+/**
+ * Looks again soon after the start, since nodes that announce themselves at the same time miss each
+ * other, and from time to time while there is no link. Hyperswarm alone looks every ten minutes.
+ */
+function keepLooking(swarm: Hyperswarm, discovery: Discovery): () => void {
+  let looks = 0
+  const delayMs = (): number => Math.min(LOOK_FIRST_MS * 2 ** looks, LOOK_MAX_MS)
+  let timer = setTimeout(look, delayMs())
+  function look(): void {
+    if (looks++ < LOOKS_AT_START || swarm.connections.size === 0) {
+      void discovery.refresh().catch(() => {})
+    }
+    timer = setTimeout(look, delayMs())
+  }
+  return () => clearTimeout(timer)
+}
+
+async function reportSilence(dht: Dht, discovery: Discovery, options: JoinOptions): Promise<void> {
+  await discovery.flushed().catch(() => {})
+  if (dht.nodes.length > 0 || dht.destroyed) return
+  const list = options.bootstrap.join(', ')
+  options.onError(new SignalMeshError('TIMEOUT', `No DHT bootstrap node answers at ${list}`))
+}
+
+/** Lets goodbyes leave and takes the announcement back, as far as that goes quickly. */
+async function leave(swarm: Hyperswarm): Promise<void> {
+  const late = new Promise<'late'>((resolve) => setTimeout(resolve, LEAVE_MS, 'late').unref())
+  const emptied = new Promise<void>((resolve) => {
+    const look = (): void => {
+      if (swarm.connections.size === 0) resolve()
+    }
+    swarm.on('update', look)
+    look()
+  })
+  const left = emptied.then(() => swarm.destroy()).catch(() => 'late')
+  if ((await Promise.race([left, late])) === 'late') {
+    await swarm.destroy({ force: true }).catch(() => {})
+  }
+}

@@ -1,0 +1,104 @@
+/** Types of the packages that the adapters use and that bring none: only what is used. */
+
+declare module 'hyperdht' {
+  interface Events {
+    listening: []
+    close: []
+  }
+  export interface Options {
+    bootstrap: readonly { readonly host: string; readonly port: number }[]
+    host?: string
+    /** A port, or the first of a range and the one after its last; an empty range: any free port. */
+    port?: number | readonly [from: number, to: number]
+    /** Whether another port will do if this one is taken. */
+    anyPort?: boolean
+    firewalled?: boolean
+  }
+  export default class HyperDHT {
+    constructor(options: Options)
+    /** The first node of a DHT. */
+    static bootstrapper(port: number, host: string, options: { host: string }): HyperDHT
+    /** The nodes known at present. */
+    readonly nodes: { readonly length: number }
+    readonly destroyed: boolean
+    fullyBootstrapped(): Promise<void>
+    address(): { readonly host: string; readonly port: number }
+    destroy(options?: { force?: boolean }): Promise<void>
+    once<Name extends keyof Events>(name: Name, listener: (...args: Events[Name]) => void): this
+  }
+}
+
+declare module '@hyperswarm/secret-stream' {
+  interface Events {
+    close: []
+    error: [error: Error]
+  }
+  /** What a hyperswarm connection is: an encrypted stream of whole messages. */
+  export default interface SecretStream {
+    readonly isInitiator: boolean
+    readonly remotePublicKey: Uint8Array
+    readonly destroyed: boolean
+    readonly rawStream: { readonly remoteHost: string | null } & Buffered
+    /** streamx offers no public way to what is queued. */
+    readonly _writableState: Buffered['_writableState']
+    end(): void
+    destroy(error?: Error): void
+    on<Name extends keyof Events>(name: Name, listener: (...args: Events[Name]) => void): this
+    once<Name extends keyof Events>(name: Name, listener: (...args: Events[Name]) => void): this
+  }
+  interface Buffered {
+    readonly _writableState: { readonly buffered: number }
+  }
+}
+
+declare module 'hyperswarm' {
+  import type SecretStream from '@hyperswarm/secret-stream'
+  import type HyperDHT from 'hyperdht'
+
+  export interface Discovery {
+    /** Looks for other nodes and announces this one again. */
+    refresh(): Promise<unknown>
+    flushed(): Promise<boolean>
+  }
+  export default class Hyperswarm {
+    constructor(options: {
+      dht: HyperDHT
+      maxPeers?: number
+      /** True refuses the dial. Those of this side come without payload. */
+      firewall?(remoteKey: Uint8Array, payload: object | null): boolean
+    })
+    /** Dials on their way and connections. */
+    readonly _allConnections: { get(remoteKey: Uint8Array): SecretStream | undefined }
+    readonly keyPair: { readonly publicKey: Uint8Array }
+    readonly connections: ReadonlySet<SecretStream>
+    readonly destroyed: boolean
+    join(topic: Uint8Array, options?: { server?: boolean; client?: boolean }): Discovery
+    joinPeer(publicKey: Uint8Array): void
+    leavePeer(publicKey: Uint8Array): void
+    destroy(options?: { force?: boolean }): Promise<void>
+    on(name: 'connection', listener: (stream: SecretStream) => void): this
+    on(name: 'ban', listener: (peer: { ban(banned: boolean): void }) => void): this
+    on(name: 'update', listener: () => void): this
+  }
+}
+
+declare module 'protomux' {
+  import type SecretStream from '@hyperswarm/secret-stream'
+
+  export interface Message {
+    send(bytes: Uint8Array): boolean
+  }
+  export interface Channel {
+    readonly closed: boolean
+    open(): void
+    close(): void
+    addMessage(options: { onmessage(bytes: Uint8Array): void }): Message
+  }
+  export default class Protomux {
+    static from(stream: SecretStream): Protomux
+    readonly stream: SecretStream
+    /** Null where the stream is gone or the channel is open already. */
+    createChannel(options: { protocol: string; onclose?(remote: boolean): void }): Channel | null
+    isIdle(): boolean
+  }
+}

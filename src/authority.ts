@@ -1,0 +1,65 @@
+/** Addresses: how far one reaches, what counts as one, and which a node answers to. */
+
+/** How far an address reaches: this machine, this network, or everywhere. */
+export type Reach = 'loopback' | 'private' | 'public'
+
+/** The reach of a host name or literal address, with or without a port. */
+export function reachOf(authority: string): Reach {
+  const host = hostOf(authority)
+  if (host === 'localhost' || host.endsWith('.localhost') || host === '::1') return 'loopback'
+  if (/^127\./.test(host) || host === '0.0.0.0' || host === '::') return 'loopback'
+  if (isPrivateIpv4(host) || isPrivateIpv6(host) || host.endsWith('.local')) return 'private'
+  return 'public'
+}
+
+/**
+ * Whether a node answers to this authority: exactly those of its public URLs, or, where it has none,
+ * any literal local one. Otherwise a hostile home could pass another home's challenge on.
+ */
+export function acceptsAuthority(publicUrls: readonly string[], authority: string): boolean {
+  if (publicUrls.length === 0) return reachOf(authority) !== 'public'
+  return publicUrls.some((url) => authorityOf(url) === authority.toLowerCase())
+}
+
+/** Host and port of a URL, the port also where it is the scheme's own. */
+export function authorityOf(url: string): string {
+  const { hostname, port, protocol } = new URL(url)
+  const usual = protocol === 'https:' || protocol === 'wss:' ? '443' : '80'
+  return `${hostname.toLowerCase()}:${port || usual}`
+}
+
+/**
+ * Whether a page whose home is at `home` may dial a URL that it was told of: a page on the internet
+ * must not be made to knock at addresses of its user's own network.
+ */
+export function mayDial(home: string, url: string): boolean {
+  const rank = { loopback: 0, private: 1, public: 2 }
+  return URL.canParse(url) && rank[reachOf(authorityOf(url))] >= rank[reachOf(authorityOf(home))]
+}
+
+/** What counts as one address: an IPv4 address, or the first half of an IPv6 one. */
+export function addressGroup(address: string): string {
+  if (!address.includes(':')) return address
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
+  if (mapped) return mapped[1] as string
+  const [head = '', tail] = address.split('::')
+  const front = head === '' ? [] : head.split(':')
+  const back = tail === undefined || tail === '' ? [] : tail.split(':')
+  const zeros = tail === undefined ? [] : Array(Math.max(0, 8 - front.length - back.length)).fill('0')
+  return [...front, ...zeros, ...back].slice(0, 4).join(':')
+}
+
+function hostOf(authority: string): string {
+  const bracketed = /^\[([^\]]*)\]/.exec(authority)
+  if (bracketed) return (bracketed[1] as string).toLowerCase()
+  return authority.replace(/:\d*$/, '').toLowerCase()
+}
+
+function isPrivateIpv4(host: string): boolean {
+  return /^(10\.|192\.168\.|169\.254\.|172\.(1[6-9]|2\d|3[01])\.)\d/.test(host)
+}
+
+/** Unique local (RFC 4193) and link-local (RFC 4291) addresses. */
+function isPrivateIpv6(host: string): boolean {
+  return host.includes(':') && /^(f[cd]|fe[89ab])/.test(host)
+}

@@ -1,0 +1,187 @@
+/** A home's log on the wire: signed batches of changes, and signed heads that say where it stands. */
+
+import { badFrame, fromHex, reader, type Reader, toHex, writer, type Writer } from './bytes.ts'
+import { HASH_BYTES, hash, KEY_BYTES, type KeyPair, sign, SIGNATURE_BYTES, verify } from './crypto.ts'
+import type { NodeId, PeerId } from './identity.ts'
+import {
+  MAX_BATCH_BYTES,
+  MAX_CONTACT_URLS,
+  MAX_HEAD_BYTES,
+  MAX_OPS_PER_BATCH,
+  MAX_RECORD_BYTES,
+  MAX_URL_BYTES,
+} from './limits.ts'
+import { decodeAdvert, decodePresence, type EdgeRecord, endOfSigned, finish } from './records.ts'
+
+const FORMAT = 1
+
+/** One change of the edges at a home. Removals name the highest `seq` that they remove. */
+export type Op =
+  | { readonly kind: 'put'; readonly record: EdgeRecord }
+  | { readonly kind: 'remove-peer'; readonly peer: PeerId; readonly seq: number }
+  | { readonly kind: 'remove-advert'; readonly peer: PeerId; readonly tag: string; readonly seq: number }
+
+/** Where a home's log stands. */
+export interface Position {
+  /** Grows with each start of the home. */
+  readonly epoch: number
+  /** Number of the last batch in this epoch; 0 before the first. */
+  readonly index: number
+}
+
+export interface Batch extends Position {
+  readonly kind: 'batch'
+  readonly bytes: Uint8Array
+  readonly hash: Uint8Array
+  readonly home: NodeId
+  readonly homeKey: Uint8Array
+  /** Hash of the batch before; zeros for the first. */
+  readonly previous: Uint8Array
+  /** Hash over all records of the home after this batch. */
+  readonly stateHash: Uint8Array
+  readonly ops: readonly Op[]
+}
+
+/** How a node can be reached. */
+export interface Contact {
+  /** Its key on the DHT, where it has one. */
+  readonly dhtKey: Uint8Array | undefined
+  /** Where edges find it. */
+  readonly urls: readonly string[]
+}
+
+export interface Head extends Position {
+  readonly kind: 'head'
+  readonly bytes: Uint8Array
+  readonly home: NodeId
+  readonly homeKey: Uint8Array
+  /** Grows with each head, so that an old one cannot pass for a sign of life. */
+  readonly beat: number
+  /** Hash of the last batch. */
+  readonly headHash: Uint8Array
+  readonly stateHash: Uint8Array
+  readonly edges: number
+  readonly contact: Contact
+}
+
+const OP = { presence: 1, advert: 2, removePeer: 3, removeAdvert: 4 } as const
+
+export function signBatch(
+  networkId: Uint8Array,
+  keys: KeyPair,
+  fields: Position & { previous: Uint8Array; stateHash: Uint8Array; ops: readonly Op[] },
+): Batch {
+  const w = writer(1024).u8(FORMAT).bytes(keys.publicKey).u64(fields.epoch).u64(fields.index)
+  // Byte for a shard of the log; 0 is all of it.
+  w.bytes(fields.previous).u8(0).bytes(fields.stateHash).u16(fields.ops.length)
+  for (const op of fields.ops) writeOp(w, op)
+  return decodeBatch(finish(w, (body) => sign('batch', networkId, body, keys)))
+}
+
+/** @throws SignalMeshError `BAD_FRAME` */
+export function decodeBatch(bytes: Uint8Array): Batch {
+  const r = start(bytes, MAX_BATCH_BYTES)
+  const homeKey = r.bytes(KEY_BYTES)
+  const epoch = r.u64()
+  const index = r.u64()
+  const previous = r.bytes(HASH_BYTES)
+  if (r.u8() !== 0) throw badFrame('a shard of a log')
+  const stateHash = r.bytes(HASH_BYTES)
+  const count = r.u16()
+  if (count > MAX_OPS_PER_BATCH) throw badFrame(`${count} changes in a batch`)
+  const ops = Array.from({ length: count }, () => readOp(r))
+  endOfSigned(r)
+  const home = toHex(homeKey)
+  return { kind: 'batch', bytes, hash: hash([bytes]), home, homeKey, epoch, index, previous, stateHash, ops }
+}
+
+export function signHead(
+  networkId: Uint8Array,
+  keys: KeyPair,
+  fields: Omit<Head, 'kind' | 'bytes' | 'home' | 'homeKey'>,
+): Head {
+  const w = writer().u8(FORMAT).bytes(keys.publicKey).u64(fields.epoch).u64(fields.index)
+  w.u64(fields.beat).bytes(fields.headHash).bytes(fields.stateHash).u32(fields.edges)
+  const { dhtKey, urls } = fields.contact
+  w.block(dhtKey ?? new Uint8Array(0)).u8(urls.length)
+  for (const url of urls) w.text(url)
+  // Count of `via` nodes: none yet.
+  w.u8(0)
+  return decodeHead(finish(w, (body) => sign('head', networkId, body, keys)))
+}
+
+/** @throws SignalMeshError `BAD_FRAME` */
+export function decodeHead(bytes: Uint8Array): Head {
+  const r = start(bytes, MAX_HEAD_BYTES)
+  const homeKey = r.bytes(KEY_BYTES)
+  const position = { epoch: r.u64(), index: r.u64() }
+  const beat = r.u64()
+  const headHash = r.bytes(HASH_BYTES)
+  const stateHash = r.bytes(HASH_BYTES)
+  const edges = r.u32()
+  const contact = readContact(r)
+  const vias = r.u8()
+  r.bytes(vias * KEY_BYTES)
+  endOfSigned(r)
+  const home = toHex(homeKey)
+  return { kind: 'head', bytes, home, homeKey, ...position, beat, headHash, stateHash, edges, contact }
+}
+
+/** Whether the home itself signed it, for this network. */
+export function isSignedByHome(networkId: Uint8Array, signed: Batch | Head): boolean {
+  const split = signed.bytes.length - SIGNATURE_BYTES
+  const body = signed.bytes.subarray(0, split)
+  return verify(signed.kind, networkId, body, signed.bytes.subarray(split), signed.homeKey)
+}
+
+/** Bytes that the change takes in a batch. */
+export function opBytes(op: Op): number {
+  return op.kind === 'put' ? 3 + op.record.bytes.length : 1 + 2 * KEY_BYTES + 8
+}
+
+/** Whether `a` stands later in a home's life than `b`. */
+export function isAhead(a: Position, b: Position): boolean {
+  return a.epoch > b.epoch || (a.epoch === b.epoch && a.index > b.index)
+}
+
+function start(bytes: Uint8Array, maxBytes: number): Reader {
+  if (bytes.length > maxBytes) throw badFrame(`${bytes.length} bytes, ${maxBytes} allowed`)
+  const r = reader(bytes)
+  if (r.u8() !== FORMAT) throw badFrame('an unknown format')
+  return r
+}
+
+function readContact(r: Reader): Contact {
+  const dhtKey = r.block(KEY_BYTES)
+  if (dhtKey.length !== 0 && dhtKey.length !== KEY_BYTES) throw badFrame('a DHT key of odd length')
+  const count = r.u8()
+  if (count > MAX_CONTACT_URLS) throw badFrame(`${count} URLs of one node`)
+  const urls = Array.from({ length: count }, () => r.text(MAX_URL_BYTES))
+  for (const url of urls) {
+    if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+      throw badFrame(`a node's URL ${JSON.stringify(url)}`)
+    }
+  }
+  return { dhtKey: dhtKey.length ? dhtKey : undefined, urls }
+}
+
+function writeOp(w: Writer, op: Op): void {
+  if (op.kind === 'put') {
+    w.u8(op.record.kind === 'presence' ? OP.presence : OP.advert).block(op.record.bytes)
+  } else {
+    w.u8(op.kind === 'remove-peer' ? OP.removePeer : OP.removeAdvert).bytes(fromHex(op.peer))
+    if (op.kind === 'remove-advert') w.bytes(fromHex(op.tag))
+    w.u64(op.seq)
+  }
+}
+
+function readOp(r: Reader): Op {
+  const kind = r.u8()
+  if (kind === OP.presence) return { kind: 'put', record: decodePresence(r.block(MAX_RECORD_BYTES)) }
+  if (kind === OP.advert) return { kind: 'put', record: decodeAdvert(r.block(MAX_RECORD_BYTES)) }
+  const peer = toHex(r.bytes(KEY_BYTES))
+  if (kind === OP.removePeer) return { kind: 'remove-peer', peer, seq: r.u64() }
+  if (kind !== OP.removeAdvert) throw badFrame(`an unknown change ${kind}`)
+  const tag = toHex(r.bytes(KEY_BYTES))
+  return { kind: 'remove-advert', peer, tag, seq: r.u64() }
+}

@@ -1,0 +1,48 @@
+/** A digest of a home's records: one hash for all, from 256 buckets of which only the changed are redone. */
+
+import { compare, concat, fromHex } from './bytes.ts'
+import { HASH_BYTES, hash } from './crypto.ts'
+
+const BUCKETS = 256
+
+export interface Digest {
+  /** Sets (or with `undefined` removes) the record hash kept under `key`, which begins with a PeerId. */
+  set(key: string, recordHash: Uint8Array | undefined): void
+  /** The hash over all records. */
+  hash(): Uint8Array
+  readonly size: number
+}
+
+export function createDigest(): Digest {
+  const buckets = new Map<number, Map<string, Uint8Array>>()
+  const hashes = new Uint8Array(BUCKETS * HASH_BYTES)
+  const changed = new Set<number>()
+  let size = 0
+  return {
+    set: (key, recordHash) => {
+      const number = fromHex(key.slice(0, 2))[0] as number
+      const bucket = buckets.get(number) ?? new Map<string, Uint8Array>()
+      size -= bucket.size
+      if (recordHash) bucket.set(key, recordHash)
+      else bucket.delete(key)
+      size += bucket.size
+      if (bucket.size) buckets.set(number, bucket)
+      else buckets.delete(number)
+      changed.add(number)
+    },
+    hash: () => {
+      for (const number of changed) hashes.set(bucketHash(buckets.get(number)), number * HASH_BYTES)
+      changed.clear()
+      return hash([hashes])
+    },
+    get size() {
+      return size
+    },
+  }
+}
+
+/** Zeros for an empty bucket, else the hash of its record hashes in byte order. */
+function bucketHash(bucket: Map<string, Uint8Array> | undefined): Uint8Array {
+  if (!bucket) return new Uint8Array(HASH_BYTES)
+  return hash([concat(...[...bucket.values()].sort(compare))])
+}

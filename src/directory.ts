@@ -1,0 +1,248 @@
+/** The directory: which edge is at home where, and in which topics, as all homes' logs say. */
+
+import { createDigest, type Digest } from './digest.ts'
+import type { Contact, Op, Position } from './batch.ts'
+import type { NodeId, PeerId } from './identity.ts'
+import { MAX_SKEW_MS } from './limits.ts'
+import { type Advert, type EdgeRecord, isAuthentic, type Presence } from './records.ts'
+import { createTopicIndex, type TopicChange } from './topics.ts'
+
+/** What one home says of one edge. */
+export interface Claim {
+  readonly home: HomeState
+  readonly peer: PeerId
+  presence: Presence | undefined
+  readonly adverts: Map<string, Advert>
+  /** When the presence came, by this node's clock. */
+  receivedAtMs: number
+}
+
+/** What this node holds of one home: the state that its log leads to. */
+export interface HomeState {
+  readonly id: NodeId
+  position: Position
+  /** Hash of the last batch applied; zeros before the first. */
+  headHash: Uint8Array
+  readonly digest: Digest
+  readonly claims: Map<PeerId, Claim>
+  contact: Contact
+  /** The newest batches as signed, up to `position`, for those who missed some. */
+  recent: Uint8Array[]
+  /** The newest head as signed. */
+  lastHead: Uint8Array | undefined
+  beat: number
+  heardAtMs: number
+}
+
+export interface Directory {
+  readonly homes: ReadonlyMap<NodeId, HomeState>
+  /** Edges that are visible. */
+  readonly size: number
+  /** Records of all homes. */
+  readonly records: number
+  /** The state of a home, made empty where there is none. */
+  open(id: NodeId, epoch: number, nowMs: number): HomeState
+  /** Forgets a home and all its claims. */
+  drop(id: NodeId): void
+  /** Changes a home's state; the outcome depends on that state and the change alone. */
+  apply(home: HomeState, op: Op, nowMs: number): void
+  /** What the winning home says of this edge, its signature checked; `undefined` if nobody does. */
+  locate(peer: PeerId, nowMs: number): Claim | undefined
+  /** A uniformly random sample of a topic's edges, and how many there are. */
+  discover(tag: string, limit: number, nowMs: number): { total: number; claims: Claim[] }
+  /** Calls `fn` at each join and leave of any topic. */
+  onChange(fn: (change: TopicChange) => void): void
+}
+
+interface PeerEntry {
+  readonly claims: Claim[]
+  winner: Claim | undefined
+}
+
+export function createDirectory(networkId: Uint8Array): Directory {
+  const homes = new Map<NodeId, HomeState>()
+  const peers = new Map<PeerId, PeerEntry>()
+  const topics = createTopicIndex()
+  const good = new WeakSet<EdgeRecord>()
+  const bad = new WeakSet<EdgeRecord>()
+  let records = 0
+
+  const authentic = (record: EdgeRecord): boolean => {
+    if (good.has(record)) return true
+    if (bad.has(record) || !isAuthentic(networkId, record)) {
+      bad.add(record)
+      return false
+    }
+    good.add(record)
+    return true
+  }
+
+  /** Whether the claim may stand: nothing is known against it. */
+  const standing = (claim: Claim, nowMs: number): boolean => {
+    const { presence } = claim
+    return (
+      presence !== undefined &&
+      !bad.has(presence) &&
+      presence.home === claim.home.id &&
+      presence.seq <= nowMs + MAX_SKEW_MS
+    )
+  }
+
+  const visibleTags = (claim: Claim): string[] =>
+    [...claim.adverts.values()].filter((advert) => !bad.has(advert)).map((advert) => advert.tag)
+
+  /** Whether `claim` takes the edge from `holder`: nobody erases another's edge unchecked. */
+  const displaces = (claim: Claim, holder: Claim): boolean =>
+    (claim.presence as Presence).seq > (holder.presence as Presence).seq &&
+    (claim.home === holder.home || authentic(claim.presence as Presence))
+
+  const settle = (entry: PeerEntry, peer: PeerId, nowMs: number): void => {
+    let winner = entry.winner && entry.claims.includes(entry.winner) ? entry.winner : undefined
+    if (winner && !standing(winner, nowMs)) winner = undefined
+    for (const claim of entry.claims) {
+      if (claim === winner || !standing(claim, nowMs)) continue
+      if (!winner || displaces(claim, winner)) winner = claim
+    }
+    entry.winner = winner
+    topics.set(peer, winner ? visibleTags(winner) : [])
+    if (entry.claims.length === 0) peers.delete(peer)
+  }
+
+  const claimOf = (home: HomeState, peer: PeerId): Claim => {
+    const known = home.claims.get(peer)
+    if (known) return known
+    const claim: Claim = { home, peer, presence: undefined, adverts: new Map(), receivedAtMs: 0 }
+    home.claims.set(peer, claim)
+    const entry = peers.get(peer) ?? { claims: [], winner: undefined }
+    entry.claims.push(claim)
+    peers.set(peer, entry)
+    return claim
+  }
+
+  const removeClaim = (claim: Claim): void => {
+    claim.home.claims.delete(claim.peer)
+    const entry = peers.get(claim.peer)
+    const at = entry?.claims.indexOf(claim) ?? -1
+    if (entry && at >= 0) entry.claims.splice(at, 1)
+  }
+
+  const count = (home: HomeState, change: () => void): void => {
+    records -= home.digest.size
+    change()
+    records += home.digest.size
+  }
+
+  const put = (home: HomeState, record: EdgeRecord, nowMs: number): void => {
+    const claim = claimOf(home, record.peer)
+    if (record.kind === 'presence') {
+      if (claim.presence && claim.presence.seq >= record.seq) return
+      claim.presence = record
+      claim.receivedAtMs = nowMs
+      home.digest.set(record.peer, record.hash)
+    } else {
+      const known = claim.adverts.get(record.tag)
+      if (known && known.seq >= record.seq) return
+      claim.adverts.set(record.tag, record)
+      home.digest.set(record.peer + record.tag, record.hash)
+    }
+  }
+
+  const removePeer = (home: HomeState, peer: PeerId, seq: number): void => {
+    const claim = home.claims.get(peer)
+    if (!claim || (claim.presence && claim.presence.seq > seq)) return
+    home.digest.set(peer, undefined)
+    for (const tag of claim.adverts.keys()) home.digest.set(peer + tag, undefined)
+    removeClaim(claim)
+  }
+
+  const removeAdvert = (home: HomeState, peer: PeerId, tag: string, seq: number): void => {
+    const adverts = home.claims.get(peer)?.adverts
+    const known = adverts?.get(tag)
+    if (!known || known.seq > seq) return
+    adverts?.delete(tag)
+    home.digest.set(peer + tag, undefined)
+  }
+
+  /** Whether a winning claim may be handed out; what turns out forged loses its place. */
+  const checked = (claim: Claim, tag: string | undefined, nowMs: number): boolean => {
+    const { presence } = claim
+    const advert = tag === undefined ? undefined : claim.adverts.get(tag)
+    if (!presence || (tag !== undefined && !advert)) return false
+    if (nowMs > claim.receivedAtMs + presence.ttlMs) return false
+    if (authentic(presence) && (!advert || authentic(advert))) return true
+    const entry = peers.get(claim.peer)
+    if (entry) settle(entry, claim.peer, nowMs)
+    return false
+  }
+
+  return {
+    homes,
+    get size() {
+      return peers.size
+    },
+    get records() {
+      return records
+    },
+    open: (id, epoch, nowMs) => {
+      const known = homes.get(id)
+      if (known) return known
+      const home = emptyHome(id, epoch, nowMs)
+      homes.set(id, home)
+      return home
+    },
+    drop: (id) => {
+      const home = homes.get(id)
+      if (!home) return
+      homes.delete(id)
+      records -= home.digest.size
+      for (const claim of [...home.claims.values()]) {
+        removeClaim(claim)
+        const entry = peers.get(claim.peer)
+        if (entry) settle(entry, claim.peer, home.heardAtMs)
+      }
+    },
+    apply: (home, op, nowMs) => {
+      count(home, () => {
+        if (op.kind === 'put') put(home, op.record, nowMs)
+        else if (op.kind === 'remove-peer') removePeer(home, op.peer, op.seq)
+        else removeAdvert(home, op.peer, op.tag, op.seq)
+      })
+      const peer = op.kind === 'put' ? op.record.peer : op.peer
+      const entry = peers.get(peer)
+      if (entry) settle(entry, peer, nowMs)
+    },
+    locate: (peer, nowMs) => {
+      // A forged winner gives way to the next claim, so ask again until one holds or none is left.
+      for (;;) {
+        const winner = peers.get(peer)?.winner
+        if (!winner || checked(winner, undefined, nowMs)) return winner
+        if (peers.get(peer)?.winner === winner) return undefined
+      }
+    },
+    discover: (tag, limit, nowMs) => {
+      const claims: Claim[] = []
+      for (const peer of topics.sample(tag)) {
+        if (claims.length >= limit) break
+        const winner = peers.get(peer)?.winner
+        if (winner && checked(winner, tag, nowMs)) claims.push(winner)
+      }
+      return { total: topics.count(tag), claims }
+    },
+    onChange: topics.onChange,
+  }
+}
+
+function emptyHome(id: NodeId, epoch: number, nowMs: number): HomeState {
+  return {
+    id,
+    position: { epoch, index: 0 },
+    headHash: new Uint8Array(32),
+    digest: createDigest(),
+    claims: new Map(),
+    contact: { dhtKey: undefined, urls: [] },
+    recent: [],
+    lastHead: undefined,
+    beat: 0,
+    heardAtMs: nowMs,
+  }
+}

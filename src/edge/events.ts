@@ -1,0 +1,37 @@
+/** Events: typed listeners whose errors reach the page's error reporting and nobody else. */
+
+export interface Events<Map extends object> {
+  /** Calls `fn` at each event until the returned function is called. */
+  on<Name extends keyof Map>(name: Name, fn: (value: Map[Name]) => void): () => void
+  emit<Name extends keyof Map>(name: Name, value: Map[Name]): void
+  /** How many listen to this event. */
+  count(name: keyof Map): number
+}
+
+export function createEvents<Map extends object>(): Events<Map> {
+  const listeners: { [Name in keyof Map]?: Set<(value: Map[Name]) => void> } = {}
+  return {
+    on: (name, fn) => {
+      if (typeof fn !== 'function') throw new TypeError(`Listener of "${String(name)}" is no function`)
+      const all = listeners[name] ?? new Set()
+      listeners[name] = all.add(fn)
+      return () => void all.delete(fn)
+    },
+    emit: (name, value) => {
+      for (const fn of [...(listeners[name] ?? [])]) {
+        try {
+          fn(value)
+        } catch (error) {
+          report(error)
+        }
+      }
+    },
+    count: (name) => listeners[name]?.size ?? 0,
+  }
+}
+
+/** Gives an application's error to the page, as if nobody had caught it. */
+export function report(error: unknown): void {
+  if (typeof globalThis.reportError === 'function') globalThis.reportError(error)
+  else console.error(error)
+}

@@ -1,0 +1,130 @@
+/** An RTC connection over simple-peer, as the plain functions that a connection needs. */
+
+import Peer, { type SignalData } from 'simple-peer'
+import { SignalMeshError } from '../errors.ts'
+import type { Item } from './items.ts'
+
+/** How data gets to the peer: on one machine or network, directly, or through a TURN server. */
+export type RtcPath = 'local' | 'direct' | 'turn'
+
+export interface RtcOptions {
+  readonly initiator: boolean
+  readonly config: RTCConfiguration
+  /** An implementation of WebRTC where the runtime has none. */
+  readonly wrtc?: object | undefined
+  /** What has to be told to the other side. */
+  onItem(item: Item): void
+  onOpen(): void
+  onData(data: string | Uint8Array): void
+  /** The connection is over; `error` where it did not end in order. */
+  onClose(error: SignalMeshError | undefined): void
+}
+
+export interface Rtc {
+  /** Takes what the other side told. */
+  take(item: Item): void
+  /** Resolves when the channel has room for more. */
+  send(data: string | Uint8Array): Promise<void>
+  path(): Promise<RtcPath | undefined>
+  close(): void
+  readonly connection: RTCPeerConnection
+}
+
+export type MakeRtc = (options: RtcOptions) => Rtc
+
+export const makeRtc: MakeRtc = (options) => {
+  const peer = new Peer({
+    initiator: options.initiator,
+    // Always given: without it simple-peer asks servers of companies that nobody chose.
+    config: { iceServers: [], ...options.config },
+    // Keeps the bounds of messages, and text apart from bytes.
+    objectMode: true,
+    ...(options.wrtc ? { wrtc: options.wrtc } : {}),
+  })
+  let failure: SignalMeshError | undefined
+  peer.on('signal', (signal) => {
+    const item = toItem(signal)
+    if (item) options.onItem(item)
+  })
+  peer.on('connect', () => options.onOpen())
+  peer.on('data', (chunk) =>
+    options.onData(typeof chunk === 'string' ? chunk : new Uint8Array(chunk)),
+  )
+  peer.on('error', (cause) => {
+    failure = new SignalMeshError('RTC_FAILED', `The RTC connection failed: ${cause.message}`, { cause })
+  })
+  peer.on('close', () => options.onClose(failure))
+  return {
+    take: (item) => {
+      const signal = toSignal(item)
+      if (signal && !peer.destroyed) peer.signal(signal)
+    },
+    send: (data) =>
+      new Promise((resolve, reject) => {
+        if (peer.destroyed) reject(closedError())
+        else peer.write(data, (error) => (error ? reject(closedError(error)) : resolve()))
+      }),
+    path: () => pathOf(peer._pc),
+    close: () => peer.destroy(),
+    connection: peer._pc,
+  }
+}
+
+function toItem(signal: SignalData): Item | undefined {
+  switch (signal.type) {
+    case 'offer':
+    case 'answer':
+      return { kind: 'description', type: signal.type, sdp: signal.sdp }
+    case 'candidate': {
+      const { candidate, sdpMid, sdpMLineIndex } = signal.candidate
+      // An empty candidate only says that there are no more.
+      if (!candidate) return undefined
+      return { kind: 'candidate', candidate, sdpMid: sdpMid ?? null, sdpMLineIndex: sdpMLineIndex ?? null }
+    }
+    case 'renegotiate':
+      return { kind: 'renegotiate' }
+    case 'transceiverRequest':
+      return { kind: 'transceiver', media: signal.transceiverRequest.kind }
+    default:
+      return undefined
+  }
+}
+
+function toSignal(item: Item): SignalData | undefined {
+  switch (item.kind) {
+    case 'description':
+      return { type: item.type, sdp: item.sdp }
+    case 'candidate': {
+      const { candidate, sdpMid, sdpMLineIndex } = item
+      return { type: 'candidate', candidate: { candidate, sdpMid, sdpMLineIndex } }
+    }
+    case 'renegotiate':
+      return { type: 'renegotiate', renegotiate: true }
+    case 'transceiver':
+      return { type: 'transceiverRequest', transceiverRequest: { kind: item.media } }
+    default:
+      return undefined
+  }
+}
+
+/** Reads the selected candidate pair (W3C webrtc-stats); `undefined` while there is none. */
+async function pathOf(connection: RTCPeerConnection): Promise<RtcPath | undefined> {
+  const stats = new Map<string, Record<string, unknown>>()
+  ;(await connection.getStats()).forEach((report) => stats.set(report.id, report))
+  const all = [...stats.values()]
+  const selected = all.find((report) => report['type'] === 'transport')?.['selectedCandidatePairId']
+  const pair =
+    stats.get(String(selected)) ??
+    // Firefox names no transport but marks the pair.
+    all.find((report) => report['type'] === 'candidate-pair' && report['selected'] === true)
+  if (!pair) return undefined
+  const types = ['localCandidateId', 'remoteCandidateId'].map(
+    (end) => stats.get(String(pair[end]))?.['candidateType'],
+  )
+  if (types.includes('relay')) return 'turn'
+  return types.every((type) => type === 'host') ? 'local' : 'direct'
+}
+
+function closedError(cause?: unknown): SignalMeshError {
+  return new SignalMeshError('CLOSED', 'Cannot send: the connection is closed', { cause })
+}

@@ -1,0 +1,127 @@
+/** Watches: the joins and leaves of topics, as the home pushes them. */
+
+import { toHex, writer } from '../bytes.ts'
+import { SignalMeshError } from '../errors.ts'
+import type { NodeId, PeerId } from '../identity.ts'
+import { MAX_DISCOVER } from '../limits.ts'
+import { decodeFound, decodePush, type Found } from '../messages.ts'
+import { EDGE_METHOD } from '../rpc.ts'
+
+export type Change =
+  | { readonly kind: 'join'; readonly id: PeerId; readonly home: NodeId }
+  | { readonly kind: 'leave'; readonly id: PeerId }
+
+export interface WatchesOptions {
+  request(method: number, body: Uint8Array): Promise<Uint8Array>
+  /** Of those told, the ones that are what they say. */
+  found(tag: string, list: readonly Found[]): Found[]
+}
+
+export interface Watches {
+  watch(tag: Uint8Array, signal: AbortSignal | undefined): AsyncIterable<Change>
+  receive(frame: Uint8Array): void
+  /** Asks a new home to watch, and tells what changed meanwhile. */
+  resume(): void
+  close(): void
+}
+
+interface Watch {
+  readonly tag: Uint8Array
+  readonly present: Map<PeerId, NodeId>
+  readonly followers: Set<Follower>
+}
+
+/** One reader of a watch, with the changes that it has not taken yet. */
+interface Follower {
+  readonly queue: Change[]
+  wake(): void
+}
+
+export function createWatches(options: WatchesOptions): Watches {
+  const watches = new Map<string, Watch>()
+  let closed = false
+
+  const tell = (watch: Watch, change: Change): void => {
+    if (change.kind === 'leave') watch.present.delete(change.id)
+    else watch.present.set(change.id, change.home)
+    for (const follower of watch.followers) {
+      follower.queue.push(change)
+      follower.wake()
+    }
+  }
+
+  const joined = (watch: Watch, { presence }: Found): void => {
+    const { peer: id, home } = presence
+    if (watch.present.get(id) !== home) tell(watch, { kind: 'join', id, home })
+  }
+
+  const start = async (watch: Watch): Promise<void> => {
+    const body = writer(33).bytes(watch.tag).u8(MAX_DISCOVER).done()
+    const list = decodeFound(await options.request(EDGE_METHOD.watch, body))
+    const found = options.found(toHex(watch.tag), list.found)
+    // A whole list tells who has left; a sample of many does not.
+    const isWhole = list.total <= MAX_DISCOVER
+    const still = new Set(found.map(({ presence }) => presence.peer))
+    for (const id of [...watch.present.keys()]) {
+      if (isWhole && !still.has(id)) tell(watch, { kind: 'leave', id })
+    }
+    for (const one of found) joined(watch, one)
+  }
+
+  const follow = async function* (watch: Watch, signal?: AbortSignal): AsyncGenerator<Change> {
+    const queue = [...watch.present].map(([id, home]): Change => ({ kind: 'join', id, home }))
+    const follower: Follower = { queue, wake: () => {} }
+    const stop = (): void => follower.wake()
+    watch.followers.add(follower)
+    signal?.addEventListener('abort', stop)
+    try {
+      while (!closed && !signal?.aborted) {
+        const change = queue.shift()
+        if (change) yield change
+        else await new Promise<void>((resolve) => (follower.wake = resolve))
+      }
+    } finally {
+      signal?.removeEventListener('abort', stop)
+      watch.followers.delete(follower)
+      if (watch.followers.size === 0) end(watch)
+    }
+  }
+
+  const end = (watch: Watch): void => {
+    watches.delete(toHex(watch.tag))
+    // A home that has gone forgets the watch by itself.
+    if (!closed) options.request(EDGE_METHOD.unwatch, watch.tag).catch(() => undefined)
+  }
+
+  return {
+    watch: (tag, signal) => {
+      if (closed) throw new SignalMeshError('CLOSED', 'Cannot watch: the edge is closed')
+      const known = watches.get(toHex(tag))
+      if (known) return follow(known, signal)
+      const watch: Watch = { tag, present: new Map(), followers: new Set() }
+      watches.set(toHex(tag), watch)
+      return firstThen(start(watch), follow(watch, signal))
+    },
+    receive: (frame) => {
+      const push = decodePush(frame)
+      const watch = watches.get(push.tag)
+      if (!watch) return
+      if (push.kind === 'join') for (const one of options.found(push.tag, [push.found])) joined(watch, one)
+      else if (watch.present.has(push.peer)) tell(watch, { kind: 'leave', id: push.peer })
+    },
+    resume: () => {
+      // What fails here is asked again of the next home.
+      for (const watch of watches.values()) start(watch).catch(() => undefined)
+    },
+    close: () => {
+      closed = true
+      for (const watch of watches.values()) for (const follower of watch.followers) follower.wake()
+    },
+  }
+}
+
+/** The changes, once the first answer is there; its failure is the reader's. */
+async function* firstThen(first: Promise<void>, changes: AsyncIterable<Change>): AsyncGenerator<Change> {
+  await first
+  yield* changes
+}

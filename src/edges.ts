@@ -1,0 +1,224 @@
+/** The edges at home here: admits them, keeps their records in the home's log, tells them of changes. */
+
+import { addressGroup } from './authority.ts'
+import { fromHex } from './bytes.ts'
+import type { Clock } from './clock.ts'
+import type { Claim, Directory } from './directory.ts'
+import { SignalMeshError } from './errors.ts'
+import type { HomeLog } from './homelog.ts'
+import type { Identity, PeerId } from './identity.ts'
+import {
+  MAX_DISCOVER,
+  MAX_EDGES,
+  MAX_EDGES_PER_ADDRESS,
+  MAX_SKEW_MS,
+  MAX_TOPICS_PER_EDGE,
+  MAX_WATCHES_PER_EDGE,
+} from './limits.ts'
+import { encodeFound, encodePush, type Found } from './messages.ts'
+import { type Advert, type EdgeRecord, isAuthentic, type Presence } from './records.ts'
+import type { Session, SessionHost } from './session.ts'
+import type { TopicChange } from './topics.ts'
+
+export interface EdgesOptions {
+  readonly identity: Identity
+  readonly networkId: Uint8Array
+  readonly clock: Clock
+  readonly directory: Directory
+  readonly log: HomeLog
+  acceptsAuthority(authority: string): boolean
+  otherHomes(): readonly string[]
+  onSignal(frame: Uint8Array, session: Session): void
+}
+
+export interface Edges {
+  readonly host: SessionHost
+  readonly count: number
+  /** Hands a frame to an edge here; false if it is not here. */
+  deliver(peer: PeerId, frame: Uint8Array): boolean
+  /** Ends sessions whose edge has a newer presence at another home, and records that have expired. */
+  sweep(): void
+  close(error: SignalMeshError): void
+}
+
+export function createEdges(options: EdgesOptions): Edges {
+  const { directory, clock, log, identity, networkId } = options
+  const sessions = new Map<PeerId, Session>()
+  const perAddress = new Map<string, number>()
+  const watchers = new Map<string, Set<Session>>()
+  const watches = new Map<Session, Set<string>>()
+
+  const checkRecord = (session: Session, record: EdgeRecord): void => {
+    if (record.peer !== session.peer || !isAuthentic(networkId, record)) {
+      throw new SignalMeshError('BAD_SIGNATURE', `A ${record.kind} that the edge did not sign`)
+    }
+    if (record.seq > clock.nowMs() + MAX_SKEW_MS) {
+      throw new SignalMeshError('CLOCK_SKEW', `A ${record.kind} from the future`)
+    }
+  }
+
+  const checkPresence = (session: Session, presence: Presence): void => {
+    checkRecord(session, presence)
+    if (presence.home !== identity.id) {
+      throw new SignalMeshError('BAD_SIGNATURE', 'The presence names another home')
+    }
+    const known = directory.locate(session.peer, clock.nowMs())?.presence
+    if (known && known.seq >= presence.seq) throw staleRecord(known)
+  }
+
+  const admit = (session: Session): void => {
+    if (sessions.size >= MAX_EDGES) {
+      throw new SignalMeshError('MESH_FULL', `This node has its ${MAX_EDGES} edges; try another home`)
+    }
+    const group = addressGroup(session.remoteAddress)
+    if ((perAddress.get(group) ?? 0) >= MAX_EDGES_PER_ADDRESS) {
+      throw new SignalMeshError('TOO_MANY', `Over ${MAX_EDGES_PER_ADDRESS} edges from one address`)
+    }
+  }
+
+  const join = (session: Session, presence: Presence, adverts: readonly Advert[]): void => {
+    const replaced = sessions.get(session.peer)
+    if (!replaced) admit(session)
+    checkPresence(session, presence)
+    for (const advert of adverts) checkRecord(session, advert)
+    if (replaced) forget(replaced)
+    sessions.set(session.peer, session)
+    countAddress(perAddress, session, 1)
+    log.add({ kind: 'put', record: presence })
+    for (const advert of adverts) log.add({ kind: 'put', record: advert })
+    replaced?.end(new SignalMeshError('REPLACED', 'Another session of this edge took over'))
+  }
+
+  /** Takes the session out of every table, but leaves its records. */
+  const forget = (session: Session): void => {
+    if (sessions.get(session.peer) !== session) return
+    sessions.delete(session.peer)
+    countAddress(perAddress, session, -1)
+    for (const tag of watches.get(session) ?? []) watchers.get(tag)?.delete(session)
+    watches.delete(session)
+  }
+
+  const leave = (session: Session): void => {
+    if (sessions.get(session.peer) !== session) return
+    forget(session)
+    const presence = log.state.claims.get(session.peer)?.presence
+    if (presence) log.add({ kind: 'remove-peer', peer: session.peer, seq: presence.seq })
+  }
+
+  const advertise = (session: Session, advert: Advert): void => {
+    checkRecord(session, advert)
+    const adverts = log.state.claims.get(session.peer)?.adverts
+    if (!adverts?.has(advert.tag) && (adverts?.size ?? 0) >= MAX_TOPICS_PER_EDGE) {
+      throw new SignalMeshError('TOO_MANY', `An edge has at most ${MAX_TOPICS_PER_EDGE} topics`)
+    }
+    log.add({ kind: 'put', record: advert })
+  }
+
+  const unadvertise = (session: Session, tag: string): void => {
+    const advert = log.state.claims.get(session.peer)?.adverts.get(tag)
+    if (advert) log.add({ kind: 'remove-advert', peer: session.peer, tag, seq: advert.seq })
+  }
+
+  const watch = (session: Session, tag: string): void => {
+    const own = watches.get(session) ?? new Set<string>()
+    if (!own.has(tag) && own.size >= MAX_WATCHES_PER_EDGE) {
+      throw new SignalMeshError('TOO_MANY', `An edge watches at most ${MAX_WATCHES_PER_EDGE} topics`)
+    }
+    watches.set(session, own.add(tag))
+    watchers.set(tag, (watchers.get(tag) ?? new Set<Session>()).add(session))
+  }
+
+  const unwatch = (session: Session, tag: string): void => {
+    watches.get(session)?.delete(tag)
+    const all = watchers.get(tag)
+    all?.delete(session)
+    if (all?.size === 0) watchers.delete(tag)
+  }
+
+  const push = (change: TopicChange): void => {
+    const all = watchers.get(change.tag)
+    if (!all?.size) return
+    const frame = changeFrame(directory, change, clock.nowMs())
+    if (!frame) return
+    for (const session of all) if (session.peer !== change.peer) session.send(frame)
+  }
+  directory.onChange(push)
+
+  return {
+    host: {
+      identity,
+      networkId,
+      clock,
+      acceptsAuthority: options.acceptsAuthority,
+      join,
+      leave,
+      renew: (session, presence) => {
+        checkPresence(session, presence)
+        log.add({ kind: 'put', record: presence })
+      },
+      advertise,
+      unadvertise,
+      discover: (tag, limit) => {
+        const { total, claims } = directory.discover(tag, Math.min(limit, MAX_DISCOVER), clock.nowMs())
+        return encodeFound({ total, found: claims.map((claim) => found(claim, tag)) })
+      },
+      lookup: (peer) => {
+        const presence = directory.locate(peer, clock.nowMs())?.presence
+        if (!presence) throw new SignalMeshError('PEER_UNKNOWN', `No node knows of ${peer}`)
+        return presence.bytes
+      },
+      watch,
+      unwatch,
+      signal: (session, frame) => options.onSignal(frame, session),
+      otherHomes: options.otherHomes,
+    },
+    get count() {
+      return sessions.size
+    },
+    deliver: (peer, frame) => sessions.get(peer)?.send(frame) ?? false,
+    sweep: () => {
+      const nowMs = clock.nowMs()
+      for (const claim of [...log.state.claims.values()]) sweepClaim(claim, nowMs)
+    },
+    close: (error) => {
+      for (const session of [...sessions.values()]) session.end(error)
+    },
+  }
+
+  function sweepClaim(claim: Claim, nowMs: number): void {
+    const session = sessions.get(claim.peer)
+    const winner = directory.locate(claim.peer, nowMs)
+    if (winner && winner.home !== log.state) {
+      session?.end(new SignalMeshError('MOVED', 'The edge is at home elsewhere now'))
+      if (session) leave(session)
+    }
+    const { presence } = claim
+    if (!presence || nowMs <= claim.receivedAtMs + presence.ttlMs) return
+    log.add({ kind: 'remove-peer', peer: claim.peer, seq: presence.seq })
+    session?.end(new SignalMeshError('STALE_RECORD', 'The presence has expired'))
+  }
+}
+
+function found(claim: Claim, tag: string): Found {
+  return { presence: claim.presence as Presence, advert: claim.adverts.get(tag) as Advert }
+}
+
+function changeFrame(directory: Directory, change: TopicChange, nowMs: number): Uint8Array | undefined {
+  const tag = fromHex(change.tag)
+  if (change.kind === 'leave') return encodePush({ tag, peer: fromHex(change.peer) })
+  const claim = directory.locate(change.peer, nowMs)
+  return claim?.adverts.has(change.tag) ? encodePush({ tag, found: found(claim, change.tag) }) : undefined
+}
+
+function staleRecord(newer: Presence): SignalMeshError {
+  return new SignalMeshError('STALE_RECORD', 'A newer presence of this edge is known', {
+    evidence: newer.bytes,
+  })
+}
+
+function countAddress(perAddress: Map<string, number>, session: Session, by: number): void {
+  const group = addressGroup(session.remoteAddress)
+  const count = (perAddress.get(group) ?? 0) + by
+  if (count > 0) perAddress.set(group, count)
+  else perAddress.delete(group)
+}

@@ -1,0 +1,169 @@
+/** The handshake of a mesh link: Noise XX that proves both NodeIds, then every frame under its keys. */
+
+import { reader, toHex, writer } from './bytes.ts'
+import type { Clock } from './clock.ts'
+import { KEY_BYTES, type KeyPair, sign, SIGNATURE_BYTES, verify } from './crypto.ts'
+import { asMeshError, SignalMeshError } from './errors.ts'
+import type { Identity, NodeId } from './identity.ts'
+import { LINK_HANDSHAKE_MS } from './limits.ts'
+import { type Link, makeLink } from './link.ts'
+import {
+  type Handshake,
+  openNext,
+  prologue,
+  sealNext,
+  type Split,
+  startHandshake,
+} from './noise.ts'
+import { PROTOCOL_VERSION } from './topic.ts'
+
+export interface SecureLink {
+  readonly link: Link
+  /** The NodeId that the other side proved. */
+  readonly remote: NodeId
+  readonly initiator: boolean
+}
+
+export interface SecureLinkOptions {
+  readonly initiator: boolean
+  readonly identity: Identity
+  /** This process's X25519 keys, the static keys of Noise XX. */
+  readonly boxKeys: KeyPair
+  readonly networkId: Uint8Array
+  readonly clock: Clock
+}
+
+const FEATURES = new Uint8Array(8)
+
+/**
+ * Secures a raw link.
+ * @throws SignalMeshError `BAD_HANDSHAKE`, `BAD_SIGNATURE` or `TIMEOUT`; the raw link is then closed
+ */
+export async function secureLink(raw: Link, options: SecureLinkOptions): Promise<SecureLink> {
+  const handshake = startHandshake({
+    pattern: 'XX',
+    initiator: options.initiator,
+    prologue: prologue('link', [
+      writer(2).u16(PROTOCOL_VERSION).done(),
+      options.networkId,
+    ]),
+    keys: options.boxKeys,
+  })
+  try {
+    const remote = await exchange(raw, handshake, options)
+    return { link: sealedLink(raw, handshake.split as Split), remote, initiator: options.initiator }
+  } catch (error) {
+    const failure = asMeshError(error, 'BAD_HANDSHAKE')
+    raw.close(failure.code)
+    throw failure
+  } finally {
+    handshake.destroy()
+  }
+}
+
+async function exchange(
+  raw: Link,
+  handshake: Handshake,
+  options: SecureLinkOptions,
+): Promise<NodeId> {
+  const frames = frameQueue(raw, options.clock)
+  try {
+    const card = nodeCard(options)
+    if (options.initiator) {
+      raw.send(handshake.write(new Uint8Array(0)))
+      const remote = readCard(handshake, handshake.read(await frames.next()), options)
+      raw.send(handshake.write(card))
+      return remote
+    }
+    handshake.read(await frames.next())
+    raw.send(handshake.write(card))
+    return readCard(handshake, handshake.read(await frames.next()), options)
+  } finally {
+    frames.stop()
+  }
+}
+
+/** What a node shows of itself inside the handshake: its NodeId, which signs the Noise key in use. */
+function nodeCard(options: SecureLinkOptions): Uint8Array {
+  const body = cardBody(options.identity.keys.publicKey, options.boxKeys.publicKey)
+  return writer()
+    .bytes(options.identity.keys.publicKey)
+    .bytes(sign('link', options.networkId, body, options.identity.keys))
+    .bytes(FEATURES)
+    .done()
+}
+
+function readCard(handshake: Handshake, card: Uint8Array, options: SecureLinkOptions): NodeId {
+  const r = reader(card)
+  const nodeKey = r.bytes(KEY_BYTES)
+  const signature = r.bytes(SIGNATURE_BYTES)
+  r.bytes(FEATURES.length)
+  const body = cardBody(nodeKey, handshake.remoteStatic ?? new Uint8Array(0))
+  if (!verify('link', options.networkId, body, signature, nodeKey)) {
+    throw new SignalMeshError('BAD_SIGNATURE', 'The other node did not prove its NodeId')
+  }
+  const remote = toHex(nodeKey)
+  if (remote === options.identity.id) {
+    throw new SignalMeshError('SELF_CONNECT', 'The other node is this node')
+  }
+  return remote
+}
+
+function cardBody(nodeKey: Uint8Array, boxKey: Uint8Array): Uint8Array {
+  return writer(64).bytes(nodeKey).bytes(boxKey).done()
+}
+
+/** The raw link's frames one by one, until the handshake's time is up. */
+function frameQueue(raw: Link, clock: Clock): { next(): Promise<Uint8Array>; stop(): void } {
+  const waiting: Uint8Array[] = []
+  let wake: { resolve(frame: Uint8Array): void; reject(error: unknown): void } | undefined
+  let failure: SignalMeshError | undefined
+  const fail = (error: SignalMeshError): void => {
+    failure ??= error
+    wake?.reject(failure)
+  }
+  const unsubscribe = raw.subscribe((frame) => {
+    if (wake) wake.resolve(frame)
+    else waiting.push(frame)
+    wake = undefined
+  })
+  const cancelTimer = clock.after(LINK_HANDSHAKE_MS, () =>
+    fail(new SignalMeshError('TIMEOUT', `No handshake within ${LINK_HANDSHAKE_MS} ms`)),
+  )
+  void raw.closed.then((reason) =>
+    fail(new SignalMeshError('CLOSED', `The link closed during the handshake: ${reason}`)),
+  )
+  return {
+    next: () => {
+      const frame = waiting.shift()
+      if (frame) return Promise.resolve(frame)
+      if (failure) return Promise.reject(failure)
+      return new Promise((resolve, reject) => (wake = { resolve, reject }))
+    },
+    stop: () => {
+      unsubscribe()
+      cancelTimer()
+    },
+  }
+}
+
+/** The link as its users see it: frames sealed in order; one that does not open ends the link. */
+function sealedLink(raw: Link, split: Split): Link {
+  const { link, receive, end } = makeLink({
+    send: (frame) => raw.send(sealNext(split.tx, frame)),
+    bufferedBytes: () => raw.bufferedBytes,
+    close: (reason) => raw.close(reason),
+  })
+  raw.subscribe((sealed) => {
+    let frame: Uint8Array
+    try {
+      frame = openNext(split.rx, sealed)
+    } catch {
+      raw.close('BAD_FRAME')
+      return
+    }
+    receive(frame)
+  })
+  void raw.closed.then(end)
+  return link
+}

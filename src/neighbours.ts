@@ -1,0 +1,154 @@
+/** The neighbours: secured links to other nodes, one for each NodeId, with requests over each. */
+
+import type { Clock } from './clock.ts'
+import { boxKeyPair } from './crypto.ts'
+import { asMeshError, SignalMeshError } from './errors.ts'
+import { type SecureLink, secureLink } from './handshake.ts'
+import type { Identity, NodeId } from './identity.ts'
+import { type KeepAlive, keepAlive } from './keepalive.ts'
+import { MAX_BUFFERED_BYTES, MAX_FRAME_BYTES, MAX_LINK_HANDSHAKES, MAX_NEIGHBOURS } from './limits.ts'
+import type { Link } from './link.ts'
+import type { Log } from './log.ts'
+import { decodeBye, encodeBye, FRAME } from './messages.ts'
+import { createRpc, type Rpc, type Serve } from './rpc.ts'
+import type { MeshLinkInfo } from './runtime.ts'
+
+export interface NeighboursOptions {
+  readonly identity: Identity
+  readonly networkId: Uint8Array
+  readonly clock: Clock
+  readonly log: Log
+  serve(from: NodeId): Serve
+  onGossip(packet: Uint8Array, from: NodeId): void
+  onSignal(frame: Uint8Array, from: NodeId): void
+  onUp(id: NodeId): void
+  onDown(id: NodeId): void
+}
+
+export interface Neighbours {
+  readonly ids: readonly NodeId[]
+  has(id: NodeId): boolean
+  /** Secures a raw link and takes it on. Never rejects: a failure closes the link and is logged. */
+  add(raw: Link, info: MeshLinkInfo): Promise<void>
+  /** Sends a frame; false if there is no such neighbour, or its link is full. */
+  send(id: NodeId, frame: Uint8Array): boolean
+  request(id: NodeId, method: number, body: Uint8Array): Promise<Uint8Array>
+  /** Says goodbye to all and closes. */
+  close(error: SignalMeshError): void
+}
+
+interface Neighbour {
+  readonly secure: SecureLink
+  readonly rpc: Rpc
+  readonly alive: KeepAlive
+}
+
+export function createNeighbours(options: NeighboursOptions): Neighbours {
+  const { identity, clock, log } = options
+  const boxKeys = boxKeyPair()
+  const neighbours = new Map<NodeId, Neighbour>()
+  let handshakes = 0
+  let closing = false
+
+  const take = (secure: SecureLink): void => {
+    const { link, remote } = secure
+    const existing = neighbours.get(remote)
+    if (closing || (!existing && neighbours.size >= MAX_NEIGHBOURS)) {
+      const code = closing ? 'GOING_AWAY' : 'MESH_FULL'
+      refuse(link, new SignalMeshError(code, 'This node takes no more links'))
+      return
+    }
+    if (existing && keepsExisting(existing.secure, secure, identity.id)) {
+      link.close('DUPLICATE')
+      return
+    }
+    const rpc = createRpc({ clock, send: (frame) => link.send(frame), serve: options.serve(remote) })
+    const neighbour = { secure, rpc, alive: keepAlive(link, clock) }
+    neighbours.set(remote, neighbour)
+    if (existing) existing.secure.link.close('DUPLICATE')
+    link.subscribe((frame) => receive(neighbour, frame))
+    void link.closed.then((reason) => lost(neighbour, reason))
+    if (!existing) {
+      log.info('Linked to node', { node: remote, initiator: secure.initiator })
+      options.onUp(remote)
+    }
+  }
+
+  const lost = (neighbour: Neighbour, reason: string): void => {
+    neighbour.rpc.close()
+    neighbour.alive.stop()
+    const { remote } = neighbour.secure
+    if (neighbours.get(remote) !== neighbour) return
+    neighbours.delete(remote)
+    log.info('Lost the link to node', { node: remote, reason })
+    options.onDown(remote)
+  }
+
+  const receive = (neighbour: Neighbour, frame: Uint8Array): void => {
+    const { link, remote } = neighbour.secure
+    try {
+      if (neighbour.alive.heard(frame)) return
+      if (frame[0] === FRAME.signal) options.onSignal(frame, remote)
+      else if (frame[0] === FRAME.gossip) options.onGossip(frame.subarray(1), remote)
+      else if (frame[0] === FRAME.rpc) neighbour.rpc.receive(frame)
+      else if (frame[0] === FRAME.bye) link.close(decodeBye(frame).code)
+      else throw new SignalMeshError('BAD_FRAME', `A frame of unknown kind ${frame[0]}`)
+    } catch (error) {
+      const failure = asMeshError(error)
+      log.warn('Refused a frame of a neighbour', { node: remote, code: failure.code, why: failure.message })
+      refuse(link, failure)
+    }
+  }
+
+  return {
+    get ids() {
+      return [...neighbours.keys()]
+    },
+    has: (id) => neighbours.has(id),
+    add: async (raw, info) => {
+      if (handshakes >= MAX_LINK_HANDSHAKES) {
+        raw.close('TOO_MANY')
+        return
+      }
+      handshakes += 1
+      try {
+        take(await secureLink(raw, { ...options, boxKeys, initiator: info.initiator }))
+      } catch (error) {
+        const { code, message } = asMeshError(error)
+        log.debug('A link was not secured', { address: info.remoteAddress, code, why: message })
+      } finally {
+        handshakes -= 1
+      }
+    },
+    send: (id, frame) => {
+      const link = neighbours.get(id)?.secure.link
+      if (!link || frame.length > MAX_FRAME_BYTES) return false
+      if (link.bufferedBytes > MAX_BUFFERED_BYTES) return false
+      link.send(frame)
+      return true
+    },
+    request: (id, method, body) => {
+      const neighbour = neighbours.get(id)
+      if (neighbour) return neighbour.rpc.request(method, body)
+      return Promise.reject(new SignalMeshError('CLOSED', `There is no link to node ${id}`))
+    },
+    close: (error) => {
+      closing = true
+      for (const { secure } of neighbours.values()) refuse(secure.link, error)
+    },
+  }
+}
+
+function refuse(link: Link, error: SignalMeshError): void {
+  link.send(encodeBye(error))
+  link.close(error.code)
+}
+
+/**
+ * Two nodes that dial each other at once have two links; both keep the one that the lower NodeId
+ * dialled. A second link dialled from the same side means that the first is dead there.
+ */
+function keepsExisting(existing: SecureLink, added: SecureLink, self: NodeId): boolean {
+  if (existing.initiator === added.initiator) return false
+  return existing.initiator === (self < existing.remote)
+}

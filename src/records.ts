@@ -1,0 +1,172 @@
+/** Records that an edge signs: its presence at a home, and an advert for each of its topics. */
+
+import { badFrame, reader, type Reader, toHex, writer, type Writer } from './bytes.ts'
+import { hash, KEY_BYTES, type KeyPair, sign, SIGNATURE_BYTES, verify } from './crypto.ts'
+import type { NodeId, PeerId } from './identity.ts'
+import {
+  MAX_EXTENSION_BYTES,
+  MAX_INFO_BYTES,
+  MAX_RECORD_BYTES,
+  MAX_RECORD_TTL_MS,
+} from './limits.ts'
+import { TAG_SCHEME } from './topic.ts'
+
+const FORMAT = 1
+const MAX_HOMES_NAMED = 3
+/** Extension types from here on may not be skipped by who does not know them. */
+const CRITICAL = 0x80
+
+/** What every record has. `bytes` is the record as signed and sent. */
+export interface Signed {
+  readonly bytes: Uint8Array
+  readonly hash: Uint8Array
+  readonly peer: PeerId
+  readonly peerKey: Uint8Array
+  /** Orders the records of one edge: the higher wins. About the time of signing, in ms. */
+  readonly seq: number
+  /** How long the record may live, counted from its receipt. */
+  readonly ttlMs: number
+}
+
+/** "This edge is at home there, and these are its session's keys." */
+export interface Presence extends Signed {
+  readonly kind: 'presence'
+  readonly home: NodeId
+  /** The X25519 key of the edge's session: the static key of its Noise IK handshakes. */
+  readonly boxKey: Uint8Array
+}
+
+/** "This edge is in this topic." */
+export interface Advert extends Signed {
+  readonly kind: 'advert'
+  /** The topic's tag as hex digits. */
+  readonly tag: string
+  /** What the application says of itself, sealed. */
+  readonly info: Uint8Array
+}
+
+export type EdgeRecord = Presence | Advert
+
+export function signPresence(
+  networkId: Uint8Array,
+  keys: KeyPair,
+  fields: { homeKey: Uint8Array; boxKey: Uint8Array; seq: number; ttlMs: number },
+): Presence {
+  const body = writer()
+    .u8(FORMAT)
+    .bytes(keys.publicKey)
+    .u8(1)
+    .bytes(fields.homeKey)
+    .bytes(fields.boxKey)
+    .u64(fields.seq)
+    .u32(fields.ttlMs)
+    .u8(TAG_SCHEME)
+  return decodePresence(finish(body, (bytes) => sign('presence', networkId, bytes, keys)))
+}
+
+export function signAdvert(
+  networkId: Uint8Array,
+  keys: KeyPair,
+  fields: { tag: Uint8Array; info: Uint8Array; seq: number; ttlMs: number },
+): Advert {
+  const body = writer()
+    .u8(FORMAT)
+    .bytes(keys.publicKey)
+    .bytes(fields.tag)
+    .u64(fields.seq)
+    .u32(fields.ttlMs)
+    .block(fields.info)
+  return decodeAdvert(finish(body, (bytes) => sign('advert', networkId, bytes, keys)))
+}
+
+/**
+ * Reads a presence; its signature is not checked here.
+ * @throws SignalMeshError `BAD_FRAME`
+ */
+export function decodePresence(frame: Uint8Array): Presence {
+  const bytes = ownCopy(frame)
+  const r = start(bytes)
+  const peerKey = r.bytes(KEY_BYTES)
+  const homes = r.u8()
+  if (homes < 1 || homes > MAX_HOMES_NAMED) throw badFrame(`${homes} homes in a presence`)
+  const home = toHex(r.bytes(KEY_BYTES))
+  r.bytes(KEY_BYTES * (homes - 1))
+  const boxKey = r.bytes(KEY_BYTES)
+  const seq = r.u64()
+  const ttlMs = ttl(r)
+  if (r.u8() !== TAG_SCHEME) throw badFrame('an unknown tag scheme')
+  endOfSigned(r)
+  return { kind: 'presence', ...common(bytes, peerKey, seq, ttlMs), home, boxKey }
+}
+
+/**
+ * Reads an advert; its signature is not checked here.
+ * @throws SignalMeshError `BAD_FRAME`
+ */
+export function decodeAdvert(frame: Uint8Array): Advert {
+  const bytes = ownCopy(frame)
+  const r = start(bytes)
+  const peerKey = r.bytes(KEY_BYTES)
+  const tag = toHex(r.bytes(KEY_BYTES))
+  const seq = r.u64()
+  const ttlMs = ttl(r)
+  const info = r.block(MAX_INFO_BYTES)
+  endOfSigned(r)
+  return { kind: 'advert', ...common(bytes, peerKey, seq, ttlMs), tag, info }
+}
+
+/** Whether the edge named in the record signed it, for this network. */
+export function isAuthentic(networkId: Uint8Array, record: EdgeRecord): boolean {
+  const split = record.bytes.length - SIGNATURE_BYTES
+  return verify(
+    record.kind,
+    networkId,
+    record.bytes.subarray(0, split),
+    record.bytes.subarray(split),
+    record.peerKey,
+  )
+}
+
+/** Ends a structure: an empty extension area, then the signature over all before it. */
+export function finish(body: Writer, signBody: (body: Uint8Array) => Uint8Array): Uint8Array {
+  const bytes = body.u16(0).done()
+  return writer(bytes.length + SIGNATURE_BYTES).bytes(bytes).bytes(signBody(bytes)).done()
+}
+
+/**
+ * Reads the extension area (type, length, value; unknown types are kept and ignored, unless they are
+ * critical) and the signature, which has to be the last.
+ */
+export function endOfSigned(r: Reader): void {
+  const extensions = reader(r.block(MAX_EXTENSION_BYTES))
+  while (extensions.left > 0) {
+    const type = extensions.u8()
+    extensions.bytes(extensions.u8())
+    if (type >= CRITICAL) throw badFrame(`an unknown critical extension ${type}`)
+  }
+  r.bytes(SIGNATURE_BYTES)
+  r.end()
+}
+
+/** Records outlive the frame they came in, and must not keep all of it in memory. */
+function ownCopy(frame: Uint8Array): Uint8Array {
+  if (frame.length > MAX_RECORD_BYTES) throw badFrame(`a record of ${frame.length} bytes`)
+  return frame.slice()
+}
+
+function start(bytes: Uint8Array): Reader {
+  const r = reader(bytes)
+  const format = r.u8()
+  if (format !== FORMAT) throw badFrame(`a record of format ${format}`)
+  return r
+}
+
+function ttl(r: Reader): number {
+  const ttlMs = r.u32()
+  if (ttlMs > MAX_RECORD_TTL_MS) throw badFrame(`a record that wants to live ${ttlMs} ms`)
+  return ttlMs
+}
+
+function common(bytes: Uint8Array, peerKey: Uint8Array, seq: number, ttlMs: number): Signed {
+  return { bytes, hash: hash([bytes]), peer: toHex(peerKey), peerKey, seq, ttlMs }
+}

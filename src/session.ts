@@ -1,0 +1,223 @@
+/** A session: one edge's socket at its home node, from the challenge to the goodbye. */
+
+import { equal, fromHex, reader, toHex, writer } from './bytes.ts'
+import type { Clock } from './clock.ts'
+import { HASH_BYTES, KEY_BYTES, randomBytes, sign, verify } from './crypto.ts'
+import { asMeshError, SignalMeshError } from './errors.ts'
+import type { Identity, PeerId } from './identity.ts'
+import { keepAlive } from './keepalive.ts'
+import {
+  EDGE_PROOF_MS,
+  MAX_BUFFERED_BYTES,
+  MAX_FRAME_BYTES,
+  MAX_RECORD_BYTES,
+  REQUESTS_BURST,
+  REQUESTS_PER_SECOND,
+  SIGNALS_BURST,
+  SIGNALS_PER_SECOND,
+} from './limits.ts'
+import type { Link } from './link.ts'
+import {
+  decodeProof,
+  encodeBye,
+  encodeHello,
+  encodeWelcome,
+  FRAME,
+  type Proof,
+  proofBody,
+} from './messages.ts'
+import { type Bucket, createBucket, take } from './rate.ts'
+import { type Advert, decodeAdvert, decodePresence, type Presence } from './records.ts'
+import { answerOnce, EDGE_METHOD, noSuchMethod } from './rpc.ts'
+import { PROTOCOL_VERSION } from './topic.ts'
+
+/** What a session asks of its node. */
+export interface SessionHost {
+  readonly identity: Identity
+  readonly networkId: Uint8Array
+  readonly clock: Clock
+  /** Whether edges may dial this node there. */
+  acceptsAuthority(authority: string): boolean
+  /** Takes the edge on; throws a typed refusal. `adverts` were checked. */
+  join(session: Session, presence: Presence, adverts: readonly Advert[]): void
+  leave(session: Session): void
+  renew(session: Session, presence: Presence): void
+  advertise(session: Session, advert: Advert): void
+  unadvertise(session: Session, tag: string): void
+  discover(tag: string, limit: number): Uint8Array
+  lookup(peer: PeerId): Uint8Array
+  watch(session: Session, tag: string): void
+  unwatch(session: Session, tag: string): void
+  signal(session: Session, frame: Uint8Array): void
+  otherHomes(): readonly string[]
+}
+
+export interface Session {
+  readonly link: Link
+  readonly remoteAddress: string
+  /** The proven edge; empty until then. */
+  readonly peer: PeerId
+  readonly peerKey: Uint8Array
+  /** Sends a frame; false if the edge reads too slowly, and is closed for it. */
+  send(frame: Uint8Array): boolean
+  /** Says why, then closes. */
+  end(error: SignalMeshError): void
+}
+
+const FEATURES = new Uint8Array(8)
+
+/** Runs a session over an accepted socket until it closes. */
+export function runSession(link: Link, remoteAddress: string, host: SessionHost): Session {
+  const { clock } = host
+  const challenge = randomBytes(HASH_BYTES)
+  const hello = encodeHello({
+    versions: [PROTOCOL_VERSION],
+    features: FEATURES,
+    nodeKey: host.identity.keys.publicKey,
+    networks: [host.networkId],
+    challenge,
+    nowMs: clock.nowMs(),
+  })
+  let peerKey: Uint8Array | undefined
+  let peer = ''
+  const signals = createBucket(SIGNALS_PER_SECOND, SIGNALS_BURST)
+  const requests = createBucket(REQUESTS_PER_SECOND, REQUESTS_BURST)
+  const alive = keepAlive(link, clock)
+  const cancelTimer = clock.after(EDGE_PROOF_MS, () =>
+    session.end(new SignalMeshError('TIMEOUT', `No proof came within ${EDGE_PROOF_MS} ms`)),
+  )
+
+  const session: Session = {
+    link,
+    remoteAddress,
+    get peer() {
+      return peer
+    },
+    get peerKey() {
+      return peerKey ?? new Uint8Array(KEY_BYTES)
+    },
+    send: (frame) => {
+      if (link.bufferedBytes > MAX_BUFFERED_BYTES) {
+        link.close('TOO_SLOW')
+        return false
+      }
+      link.send(frame)
+      return true
+    },
+    end: (error) => {
+      link.send(encodeBye(error))
+      link.close(error.code)
+    },
+  }
+
+  const prove = (frame: Uint8Array): void => {
+    const proof = decodeProof(frame)
+    checkProof(proof, hello, host)
+    cancelTimer()
+    peerKey = proof.peerKey.slice()
+    peer = toHex(peerKey)
+    host.join(session, proof.presence, proof.adverts)
+    const body = writer(64).bytes(proof.nonce).bytes(challenge).done()
+    const signature = sign('node-proof', host.networkId, body, host.identity.keys)
+    link.send(encodeWelcome({ signature, otherHomes: host.otherHomes() }))
+  }
+
+  const receive = (frame: Uint8Array): void => {
+    if (frame.length === 0 || frame.length > MAX_FRAME_BYTES) {
+      throw new SignalMeshError('BAD_FRAME', `A frame of ${frame.length} bytes`)
+    }
+    if (alive.heard(frame)) return
+    if (!peerKey) prove(frame)
+    else if (frame[0] === FRAME.signal) {
+      within(signals, clock, 'signals')
+      host.signal(session, frame)
+    } else if (frame[0] === FRAME.rpc) {
+      within(requests, clock, 'requests')
+      answerOnce(frame, serveEdge(session, host), session.send).catch(fail)
+    } else if (frame[0] === FRAME.bye) link.close('GOODBYE')
+    else throw new SignalMeshError('BAD_FRAME', `A frame of unknown kind ${frame[0]}`)
+  }
+
+  const fail = (error: unknown): void => session.end(asMeshError(error))
+
+  link.subscribe((frame) => {
+    try {
+      receive(frame)
+    } catch (error) {
+      fail(error)
+    }
+  })
+  void link.closed.then(() => {
+    cancelTimer()
+    alive.stop()
+    if (peerKey) host.leave(session)
+  })
+  link.send(hello)
+  return session
+}
+
+function within(bucket: Bucket, clock: Clock, what: string): void {
+  const waitMs = take(bucket, clock.nowMs())
+  if (waitMs === 0) return
+  throw new SignalMeshError('RATE_LIMITED', `Too many ${what}`, { retryAfterMs: waitMs })
+}
+
+function checkProof(proof: Proof, hello: Uint8Array, host: SessionHost): void {
+  const { networkId } = host
+  if (proof.version !== PROTOCOL_VERSION) {
+    throw new SignalMeshError(
+      'VERSION_MISMATCH',
+      `This node speaks version ${PROTOCOL_VERSION}, not ${proof.version}`,
+    )
+  }
+  if (!equal(proof.networkId, networkId)) {
+    throw new SignalMeshError('NETWORK_MISMATCH', 'This node serves another network')
+  }
+  if (!host.acceptsAuthority(proof.authority)) {
+    throw new SignalMeshError(
+      'BAD_AUTHORITY',
+      `This node is not known as ${JSON.stringify(proof.authority)}; its operator can name it with --public-url`,
+    )
+  }
+  if (!verify('edge-proof', networkId, proofBody(hello, proof), proof.signature, proof.peerKey)) {
+    throw new SignalMeshError('BAD_SIGNATURE', 'The edge did not prove its key')
+  }
+  const peer = toHex(proof.peerKey)
+  if ([proof.presence, ...proof.adverts].some((record) => record.peer !== peer)) {
+    throw new SignalMeshError('BAD_SIGNATURE', 'The edge brought records of another edge')
+  }
+}
+
+/** The edge's requests. */
+function serveEdge(session: Session, host: SessionHost) {
+  return (method: number, body: Uint8Array): Uint8Array => {
+    const r = reader(body)
+    switch (method) {
+      case EDGE_METHOD.advertise:
+        host.advertise(session, decodeAdvert(r.block(MAX_RECORD_BYTES)))
+        return NOTHING
+      case EDGE_METHOD.unadvertise:
+        host.unadvertise(session, toHex(r.bytes(HASH_BYTES)))
+        return NOTHING
+      case EDGE_METHOD.discover:
+        return host.discover(toHex(r.bytes(HASH_BYTES)), r.u8())
+      case EDGE_METHOD.lookup:
+        return host.lookup(toHex(r.bytes(KEY_BYTES)))
+      case EDGE_METHOD.watch: {
+        const tag = toHex(r.bytes(HASH_BYTES))
+        host.watch(session, tag)
+        return host.discover(tag, r.u8())
+      }
+      case EDGE_METHOD.unwatch:
+        host.unwatch(session, toHex(r.bytes(HASH_BYTES)))
+        return NOTHING
+      case EDGE_METHOD.renew:
+        host.renew(session, decodePresence(r.block(MAX_RECORD_BYTES)))
+        return NOTHING
+      default:
+        throw noSuchMethod()
+    }
+  }
+}
+
+const NOTHING = fromHex('')

@@ -1,0 +1,89 @@
+/** The test runner lets nothing pass that did not: hangs, leaks, crashes and empty files all fail. */
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { runFile } from './harness/child.ts'
+import { type Outcome, parseTotals, totalsLine } from './harness/outcome.ts'
+import { assert, suite } from './harness/suite.ts'
+
+const SUITE = join(import.meta.dirname, 'harness/suite.ts')
+const WATCHDOG_MS = 4_000
+
+const test = suite('runner', { timeoutMs: 20_000 })
+const folder = mkdtempSync(join(tmpdir(), 'signal-mesh-runner-'))
+test.after(() => rmSync(folder, { recursive: true }))
+
+test('counts what passed, failed and was skipped, and keeps the reasons', async () => {
+  const outcome = await run(`
+    test('good', () => {})
+    test('bad', () => { throw new Error('no') })
+    test.skip('later', 'it is night')`)
+  assert.is(totalsLine(outcome), '1 passed, 1 failed, 1 skipped')
+  assert.equal(outcome.skips, [{ name: 'fixture: later', reason: 'it is night' }])
+  assert.equal(
+    outcome.tests.map(({ name, passed }) => [name, passed]),
+    [
+      ['fixture: good', true],
+      ['fixture: bad', false],
+    ],
+  )
+})
+
+test('fails a test that is not done in time', async () => {
+  const outcome = await run(`test('late', () => new Promise(() => {}))`, { timeoutMs: 100 })
+  assert.is(totalsLine(outcome), '0 passed, 1 failed, 0 skipped')
+  assert.match(outcome.output, 'not done within 100 ms')
+})
+
+test('kills a file that hangs', async () => {
+  const outcome = await run(`test('for ever', () => { for (;;); })`)
+  assert.equal(outcome.troubles, [`was killed after ${WATCHDOG_MS} ms`])
+})
+
+test('names what keeps a process alive after its last test', async () => {
+  const outcome = await run(`
+    const { createServer } = await import('node:http')
+    test('leaves a server open', () => { createServer().listen(0) })`)
+  assert.is(outcome.failed, 1)
+  assert.match(outcome.troubles[0] ?? '', /kept the process alive: .*TCPServerWrap/)
+})
+
+test('fails a file that leaves a process running, and ends that process', async () => {
+  const outcome = await run(`
+    const { spawn } = await import('node:child_process')
+    test('leaves', () => { spawn('sleep', ['60'], { stdio: 'ignore' }).unref() })`)
+  assert.equal(outcome.troubles, ['left processes of its own running'])
+})
+
+test('fails a file that crashes, that runs nothing, or that holds an "only"', async () => {
+  const crash = await run(`test('never run', () => {}); throw new Error('boom')`)
+  assert.match(crash.troubles[0] ?? '', 'no test ran to the end (exit code 1)')
+  assert.match(crash.output, 'boom')
+  assert.match((await run('')).troubles[0] ?? '', 'no test ran to the end')
+  const only = await run(`test.only('one', () => {}); test('two', () => {})`)
+  assert.equal(only.troubles, ['left an "only" behind: fixture: one'])
+})
+
+test('reads the totals off the last line that has them', () => {
+  assert.equal(parseTotals('1 passed, 0 failed, 0 skipped\nx\n3 passed, 2 failed, 1 skipped\n'), {
+    passed: 3,
+    failed: 2,
+    skipped: 1,
+  })
+  assert.is(parseTotals('nothing of the kind'), undefined)
+})
+
+test.run()
+
+function run(body: string, options: object = {}): Promise<Outcome> {
+  const file = join(folder, `${crypto.randomUUID()}.test.mts`)
+  writeFileSync(
+    file,
+    `import { suite } from '${SUITE}'
+    const test = suite('fixture', ${JSON.stringify(options)})
+    ${body}
+    test.run()`,
+  )
+  return runFile(file, 'node', WATCHDOG_MS)
+}
