@@ -19,12 +19,7 @@ const STAND_INS: readonly { readonly name: RegExp; readonly contents: string }[]
   },
   { name: /^debug$/, contents: 'module.exports = () => () => {}' },
   { name: /^(safe-)?buffer$/, contents: `export { Buffer } from './tools/shims/buffer.ts'` },
-  // Only a duplex stream is wanted: no pipelines, no text, no iteration.
-  {
-    name: /^readable-stream$/,
-    contents: `exports.Duplex = require('readable-stream/lib/_stream_duplex.js')`,
-  },
-  { name: /^string_decoder\/$|\/async_iterator$|streams\/from$/, contents: 'module.exports = {}' },
+  { name: /^node:events$/, contents: `export { EventEmitter } from 'events'` },
   // noise-protocol clones nothing but nested lists of symbols.
   {
     name: /^clone$/,

@@ -1,7 +1,6 @@
 /** A Protomux channel as a link, beside whatever else the connection carries. */
 
-import type SecretStream from '@hyperswarm/secret-stream'
-import Protomux from 'protomux'
+import Protomux, { type Stream } from 'protomux'
 import { MAX_FRAME_BYTES } from '../src/limits.ts'
 import { type Link, makeLink } from '../src/link.ts'
 import { CLOSE_TIMEOUT_MS } from './limits.ts'
@@ -12,7 +11,7 @@ import { LOST, plainBytes, reasonBytes, reasonText } from './reason.ts'
  * the sender is about to close. When the last channel of a connection closes, the connection ends.
  * Undefined where the connection has gone or carries such a channel already.
  */
-export function openChannel(stream: SecretStream, protocol: string): Link | undefined {
+export function openChannel(stream: Stream, protocol: string): Link | undefined {
   const mux = Protomux.from(stream)
   let reason: string | undefined
   const channel = mux.createChannel({
@@ -50,7 +49,7 @@ export function openChannel(stream: SecretStream, protocol: string): Link | unde
 }
 
 /** Ends the connection after what is queued has left, and cuts it if the other end stays. */
-function endStream(stream: SecretStream): void {
+function endStream(stream: Stream): void {
   if (stream.destroyed) return
   const cut = setTimeout(() => stream.destroy(), CLOSE_TIMEOUT_MS)
   stream.once('close', () => clearTimeout(cut))

@@ -3,6 +3,7 @@
 import { createSocket } from 'node:dgram'
 import HyperDHT from 'hyperdht'
 import { SignalMeshError } from '../src/errors.ts'
+import { whyOf } from './why.ts'
 
 export type Dht = HyperDHT
 
@@ -16,7 +17,7 @@ export interface DhtOptions {
 
 /**
  * Opens a member of the DHT that the bootstrap nodes belong to. It does not wait for them.
- * @throws SignalMeshError `BAD_ARGUMENT` without bootstrap nodes, `PORT_IN_USE`.
+ * @throws SignalMeshError `BAD_ARGUMENT` without bootstrap nodes, `PORT_IN_USE`, `BAD_CONFIG`.
  */
 export async function openDht(options: DhtOptions): Promise<Dht> {
   // Without a list HyperDHT would turn to its public one, which nobody asked for.
@@ -28,7 +29,8 @@ export async function openDht(options: DhtOptions): Promise<Dht> {
   // at what kind of NAT this is goes wrong as often as not, where there is none.
   const local = bootstrap.every(({ host }) => host.startsWith('127.'))
   const host = options.host ?? (local ? '127.0.0.1' : '0.0.0.0')
-  const { port } = options
+  const { port = 0 } = options
+  await usablePort(host, port)
   const dht = new HyperDHT({
     bootstrap,
     host,
@@ -36,7 +38,7 @@ export async function openDht(options: DhtOptions): Promise<Dht> {
     ...(port ? { port: [port, port + 1], anyPort: false } : { port: [0, 0] }),
     ...(local && { firewalled: false }),
   })
-  return bound(dht, `${host}:${port || 'any port'}`)
+  return dht
 }
 
 export interface BootstrapOptions {
@@ -50,39 +52,31 @@ export interface BootstrapOptions {
 export async function openBootstrap(options: BootstrapOptions): Promise<Dht> {
   const { host } = options
   // The first node cannot ask others for its address, so it has to know it beforehand.
-  const port = options.port || (await freePort(host))
-  const dht = await bound(HyperDHT.bootstrapper(port, host, { host }), `${host}:${port}`)
+  const port = await usablePort(host, options.port)
+  const dht = HyperDHT.bootstrapper(port, host, { host })
   await dht.fullyBootstrapped()
   return dht
 }
 
-async function freePort(host: string): Promise<number> {
+/**
+ * The UDP port, or a free one for 0, once it was bound and released again: a HyperDHT that cannot
+ * bind is hard to tell from one that still tries, and cannot be closed.
+ */
+async function usablePort(host: string, port: number): Promise<number> {
   const socket = createSocket('udp4')
   try {
     await new Promise<void>((resolve, reject) => {
       socket.once('error', reject)
-      socket.bind(0, host, resolve)
+      socket.bind(port, host, resolve)
     })
     return socket.address().port
   } catch (cause) {
-    throw new SignalMeshError('BAD_CONFIG', `This machine has no address ${host}`, { cause })
+    const inUse = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE'
+    const where = `Cannot open UDP ${host}:${port} for the DHT`
+    if (inUse) throw new SignalMeshError('PORT_IN_USE', `${where}, it is in use`, { cause })
+    throw new SignalMeshError('BAD_CONFIG', `${where}: ${whyOf(cause)}`, { cause })
   } finally {
     socket.close()
-  }
-}
-
-async function bound(dht: Dht, where: string): Promise<Dht> {
-  const listening = new Promise<void>((resolve) => dht.once('listening', resolve))
-  try {
-    await Promise.race([listening, dht.fullyBootstrapped()])
-    return dht
-  } catch (cause) {
-    // Its sockets never came to be, so that closing them fails too.
-    await dht.destroy({ force: true }).catch(() => {})
-    const advice = 'it is in use, or this machine has no such address'
-    throw new SignalMeshError('PORT_IN_USE', `Cannot open UDP ${where} for the DHT: ${advice}`, {
-      cause,
-    })
   }
 }
 

@@ -1,14 +1,25 @@
 /** Who dials whom: nodes that find each other at the same moment must not both dial. */
 
-import type SecretStream from '@hyperswarm/secret-stream'
-import type Hyperswarm from 'hyperswarm'
 import { compare, toHex } from '../src/bytes.ts'
 import { DIAL_SETTLES_MS } from './limits.ts'
+
+interface Stream {
+  readonly isInitiator: boolean
+}
+
+/** What is asked of a Hyperswarm. */
+interface Connections {
+  readonly keyPair: { readonly publicKey: Uint8Array }
+  /** Those that are open. */
+  readonly connections: { has(stream: Stream): boolean }
+  /** Those, and dials on their way. */
+  readonly _allConnections: { get(remoteKey: Uint8Array): Stream | undefined }
+}
 
 export interface Dials {
   /** Hyperswarm's `firewall`: whether to refuse a dial; those of this node come without payload. */
   refuse(remoteKey: Uint8Array, payload: object | null): boolean
-  opened(stream: SecretStream): void
+  opened(stream: Stream): void
 }
 
 /**
@@ -17,9 +28,9 @@ export interface Dials {
  * the node with the higher key refuses the other's dial while its own is on its way or fresh, and
  * no node dials another whose dial has just come in.
  */
-export function makeDials(swarm: () => Hyperswarm): Dials {
+export function makeDials(swarm: () => Connections): Dials {
   const incomingAtMs = new Map<string, number>()
-  const openedAtMs = new WeakMap<SecretStream, number>()
+  const openedAtMs = new WeakMap<Stream, number>()
   const isFresh = (atMs: number | undefined): boolean =>
     atMs !== undefined && Date.now() - atMs < DIAL_SETTLES_MS
   const isDialling = (remoteKey: Uint8Array): boolean => {

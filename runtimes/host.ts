@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { SignalMeshError } from '../src/errors.ts'
 import type { Env } from './flags.ts'
 import type { Package } from './pages.ts'
-import { whyOf } from './store.ts'
+import { whyOf } from './why.ts'
 
 export interface Host {
   readonly argv: readonly string[]

@@ -35,6 +35,8 @@ export const LOOK_FIRST_MS = 250
 export const LOOK_MAX_MS: number = 60 * SECOND_MS
 /** Looks after the first that are made even when links are there: 0.25 to 16 s. */
 export const LOOKS_AT_START = 7
+/** A DHT bootstrap that has not answered by then is reported. */
+export const DHT_ANSWERS_MS: number = 3 * SECOND_MS
 /** A dial between two nodes has come to its end by then; the other's would only cross it. */
 export const DIAL_SETTLES_MS: number = 3 * SECOND_MS
 

@@ -19,6 +19,7 @@ import {
 } from './limits.ts'
 import { plain } from './pages.ts'
 import { openStore } from './store.ts'
+import { whyOf } from './why.ts'
 import { type WebSockets, webSockets } from './ws.ts'
 
 export const runtime: Runtime = {
@@ -95,9 +96,7 @@ function listenError(where: string, cause: NodeJS.ErrnoException): SignalMeshErr
     )
   }
   const why =
-    cause.code === 'EACCES'
-      ? 'this user may not; choose a --port above 1023'
-      : 'this machine has no such address; see --host'
+    cause.code === 'EACCES' ? 'permission denied; choose a --port above 1023' : whyOf(cause)
   return new SignalMeshError('BAD_CONFIG', `Cannot listen on ${where}: ${why}`, { cause })
 }
 

@@ -5,6 +5,7 @@ import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SignalMeshError } from '../src/errors.ts'
 import type { Store } from '../src/runtime.ts'
+import { whyOf } from './why.ts'
 
 /** Opens the folder, making it if it is not there; without a folder, a store in memory. */
 export async function openStore(folder?: string): Promise<Store> {
@@ -17,8 +18,8 @@ export async function openStore(folder?: string): Promise<Store> {
   }
   return {
     kept: true,
-    read: (name) => readPrivate(join(folder, checked(name))),
-    write: (name, value) => writePrivate(join(folder, checked(name)), value),
+    read: async (name) => readPrivate(join(folder, checked(name))),
+    write: async (name, value) => writePrivate(join(folder, checked(name)), value),
   }
 }
 
@@ -71,21 +72,4 @@ function checked(name: string): string {
 
 function unreadable(what: string, cause: unknown): SignalMeshError {
   return new SignalMeshError('DATA_UNREADABLE', `${what}: ${whyOf(cause)}`, { cause })
-}
-
-const WHY: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-  EEXIST: 'it is not a folder',
-  ENOTDIR: 'it is not a folder',
-  EISDIR: 'it is a folder',
-  EROFS: 'the file system is read-only',
-  ENOSPC: 'the disk is full',
-  ENOENT: 'no such file',
-}
-
-/** What a failed system call means, in words. */
-export function whyOf(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException
-  return (code && WHY[code]) || message
 }

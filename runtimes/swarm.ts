@@ -7,7 +7,7 @@ import type { JoinOptions, Swarm } from '../src/runtime.ts'
 import { openChannel } from './channel.ts'
 import { type Dht, openDht } from './dht.ts'
 import { makeDials } from './dials.ts'
-import { LEAVE_MS, LOOK_FIRST_MS, LOOK_MAX_MS, LOOKS_AT_START } from './limits.ts'
+import { DHT_ANSWERS_MS, LEAVE_MS, LOOK_FIRST_MS, LOOK_MAX_MS, LOOKS_AT_START } from './limits.ts'
 import { plainBytes } from './reason.ts'
 
 /** Joins the topic to be found and to find. It does not wait for the network. */
@@ -27,13 +27,14 @@ export async function join(options: JoinOptions): Promise<Swarm> {
   })
   const discovery = swarm.join(Buffer.from(options.topic))
   const stopLooking = keepLooking(swarm, discovery)
-  void reportSilence(dht, discovery, options)
+  const stopWaiting = reportSilence(dht, options)
   return {
     dhtKey: plainBytes(swarm.keyPair.publicKey).slice(),
     connect: (dhtKey) => swarm.joinPeer(Buffer.from(dhtKey)),
     forget: (dhtKey) => swarm.leavePeer(Buffer.from(dhtKey)),
     close: async () => {
       stopLooking()
+      stopWaiting()
       await leave(swarm)
     },
   }
@@ -56,15 +57,19 @@ function keepLooking(swarm: Hyperswarm, discovery: Discovery): () => void {
   return () => clearTimeout(timer)
 }
 
-async function reportSilence(dht: Dht, discovery: Discovery, options: JoinOptions): Promise<void> {
-  await discovery.flushed().catch(() => {})
-  if (dht.nodes.length > 0 || dht.destroyed) return
-  const list = options.bootstrap.join(', ')
-  options.onError(new SignalMeshError('TIMEOUT', `No DHT bootstrap node answers at ${list}`))
+/** Says so when no bootstrap has answered; the looks go on, so that one that comes up is found. */
+function reportSilence(dht: Dht, options: JoinOptions): () => void {
+  const timer = setTimeout(() => {
+    if (dht.nodes.length > 0) return
+    const list = options.bootstrap.join(', ')
+    options.onError(new SignalMeshError('TIMEOUT', `No DHT bootstrap node answers at ${list}`))
+  }, DHT_ANSWERS_MS)
+  return () => clearTimeout(timer)
 }
 
 /** Lets goodbyes leave and takes the announcement back, as far as that goes quickly. */
 async function leave(swarm: Hyperswarm): Promise<void> {
+  for (const stream of swarm.connections) stream.end()
   const late = new Promise<'late'>((resolve) => setTimeout(resolve, LEAVE_MS, 'late').unref())
   const emptied = new Promise<void>((resolve) => {
     const look = (): void => {

@@ -28,32 +28,9 @@ declare module 'hyperdht' {
   }
 }
 
-declare module '@hyperswarm/secret-stream' {
-  interface Events {
-    close: []
-    error: [error: Error]
-  }
-  /** What a hyperswarm connection is: an encrypted stream of whole messages. */
-  export default interface SecretStream {
-    readonly isInitiator: boolean
-    readonly remotePublicKey: Uint8Array
-    readonly destroyed: boolean
-    readonly rawStream: { readonly remoteHost: string | null } & Buffered
-    /** streamx offers no public way to what is queued. */
-    readonly _writableState: Buffered['_writableState']
-    end(): void
-    destroy(error?: Error): void
-    on<Name extends keyof Events>(name: Name, listener: (...args: Events[Name]) => void): this
-    once<Name extends keyof Events>(name: Name, listener: (...args: Events[Name]) => void): this
-  }
-  interface Buffered {
-    readonly _writableState: { readonly buffered: number }
-  }
-}
-
 declare module 'hyperswarm' {
-  import type SecretStream from '@hyperswarm/secret-stream'
   import type HyperDHT from 'hyperdht'
+  import type { Stream } from 'protomux'
 
   export interface Discovery {
     /** Looks for other nodes and announces this one again. */
@@ -68,23 +45,40 @@ declare module 'hyperswarm' {
       firewall?(remoteKey: Uint8Array, payload: object | null): boolean
     })
     /** Dials on their way and connections. */
-    readonly _allConnections: { get(remoteKey: Uint8Array): SecretStream | undefined }
+    readonly _allConnections: { get(remoteKey: Uint8Array): Stream | undefined }
     readonly keyPair: { readonly publicKey: Uint8Array }
-    readonly connections: ReadonlySet<SecretStream>
+    readonly connections: ReadonlySet<Stream>
     readonly destroyed: boolean
     join(topic: Uint8Array, options?: { server?: boolean; client?: boolean }): Discovery
     joinPeer(publicKey: Uint8Array): void
     leavePeer(publicKey: Uint8Array): void
     destroy(options?: { force?: boolean }): Promise<void>
-    on(name: 'connection', listener: (stream: SecretStream) => void): this
+    on(name: 'connection', listener: (stream: Stream) => void): this
     on(name: 'ban', listener: (peer: { ban(banned: boolean): void }) => void): this
     on(name: 'update', listener: () => void): this
   }
 }
 
 declare module 'protomux' {
-  import type SecretStream from '@hyperswarm/secret-stream'
-
+  interface Events {
+    close: []
+    error: [error: Error]
+  }
+  interface Buffered {
+    /** streamx offers no public way to what is queued. */
+    readonly _writableState: { readonly buffered: number }
+  }
+  /** What a hyperswarm connection is: an encrypted stream of whole messages. */
+  export interface Stream extends Buffered {
+    readonly isInitiator: boolean
+    readonly remotePublicKey: Uint8Array
+    readonly destroyed: boolean
+    readonly rawStream: { readonly remoteHost: string | null } & Buffered
+    end(): void
+    destroy(error?: Error): void
+    on<Name extends keyof Events>(name: Name, listener: (...args: Events[Name]) => void): this
+    once<Name extends keyof Events>(name: Name, listener: (...args: Events[Name]) => void): this
+  }
   export interface Message {
     send(bytes: Uint8Array): boolean
   }
@@ -95,8 +89,8 @@ declare module 'protomux' {
     addMessage(options: { onmessage(bytes: Uint8Array): void }): Message
   }
   export default class Protomux {
-    static from(stream: SecretStream): Protomux
-    readonly stream: SecretStream
+    static from(stream: Stream): Protomux
+    readonly stream: Stream
     /** Null where the stream is gone or the channel is open already. */
     createChannel(options: { protocol: string; onclose?(remote: boolean): void }): Channel | null
     isIdle(): boolean

@@ -45,7 +45,8 @@ export function addressGroup(address: string): string {
   const [head = '', tail] = address.split('::')
   const front = head === '' ? [] : head.split(':')
   const back = tail === undefined || tail === '' ? [] : tail.split(':')
-  const zeros = tail === undefined ? [] : Array(Math.max(0, 8 - front.length - back.length)).fill('0')
+  const zeros =
+    tail === undefined ? [] : Array(Math.max(0, 8 - front.length - back.length)).fill('0')
   return [...front, ...zeros, ...back].slice(0, 4).join(':')
 }
 

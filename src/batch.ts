@@ -1,7 +1,15 @@
 /** A home's log on the wire: signed batches of changes, and signed heads that say where it stands. */
 
-import { badFrame, fromHex, reader, type Reader, toHex, writer, type Writer } from './bytes.ts'
-import { HASH_BYTES, hash, KEY_BYTES, type KeyPair, sign, SIGNATURE_BYTES, verify } from './crypto.ts'
+import { badFrame, fromHex, type Reader, reader, toHex, type Writer, writer } from './bytes.ts'
+import {
+  HASH_BYTES,
+  hash,
+  KEY_BYTES,
+  type KeyPair,
+  SIGNATURE_BYTES,
+  sign,
+  verify,
+} from './crypto.ts'
 import type { NodeId, PeerId } from './identity.ts'
 import {
   MAX_BATCH_BYTES,
@@ -19,7 +27,12 @@ const FORMAT = 1
 export type Op =
   | { readonly kind: 'put'; readonly record: EdgeRecord }
   | { readonly kind: 'remove-peer'; readonly peer: PeerId; readonly seq: number }
-  | { readonly kind: 'remove-advert'; readonly peer: PeerId; readonly tag: string; readonly seq: number }
+  | {
+      readonly kind: 'remove-advert'
+      readonly peer: PeerId
+      readonly tag: string
+      readonly seq: number
+    }
 
 /** Where a home's log stands. */
 export interface Position {
@@ -92,7 +105,18 @@ export function decodeBatch(bytes: Uint8Array): Batch {
   const ops = Array.from({ length: count }, () => readOp(r))
   endOfSigned(r)
   const home = toHex(homeKey)
-  return { kind: 'batch', bytes, hash: hash([bytes]), home, homeKey, epoch, index, previous, stateHash, ops }
+  return {
+    kind: 'batch',
+    bytes,
+    hash: hash([bytes]),
+    home,
+    homeKey,
+    epoch,
+    index,
+    previous,
+    stateHash,
+    ops,
+  }
 }
 
 export function signHead(
@@ -124,7 +148,18 @@ export function decodeHead(bytes: Uint8Array): Head {
   r.bytes(vias * KEY_BYTES)
   endOfSigned(r)
   const home = toHex(homeKey)
-  return { kind: 'head', bytes, home, homeKey, ...position, beat, headHash, stateHash, edges, contact }
+  return {
+    kind: 'head',
+    bytes,
+    home,
+    homeKey,
+    ...position,
+    beat,
+    headHash,
+    stateHash,
+    edges,
+    contact,
+  }
 }
 
 /** Whether the home itself signed it, for this network. */
@@ -177,7 +212,8 @@ function writeOp(w: Writer, op: Op): void {
 
 function readOp(r: Reader): Op {
   const kind = r.u8()
-  if (kind === OP.presence) return { kind: 'put', record: decodePresence(r.block(MAX_RECORD_BYTES)) }
+  if (kind === OP.presence)
+    return { kind: 'put', record: decodePresence(r.block(MAX_RECORD_BYTES)) }
   if (kind === OP.advert) return { kind: 'put', record: decodeAdvert(r.block(MAX_RECORD_BYTES)) }
   const peer = toHex(r.bytes(KEY_BYTES))
   if (kind === OP.removePeer) return { kind: 'remove-peer', peer, seq: r.u64() }

@@ -21,7 +21,8 @@ export function fromHex(text: string): Uint8Array {
     throw new SignalMeshError('BAD_ARGUMENT', `Cannot read ${JSON.stringify(text)} as hex digits`)
   }
   const bytes = new Uint8Array(text.length / 2)
-  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16)
+  for (let i = 0; i < bytes.length; i++)
+    bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16)
   return bytes
 }
 
@@ -95,10 +96,26 @@ export function writer(firstBytes = 256): Writer {
     return start
   }
   const self: Writer = {
-    u8: (value) => (view.setUint8(room(1), value), self),
-    u16: (value) => (view.setUint16(room(2), value), self),
-    u32: (value) => (view.setUint32(room(4), value), self),
-    u64: (value) => (view.setBigUint64(room(8), BigInt(value)), self),
+    u8: (value) => {
+      const at = room(1)
+      view.setUint8(at, value)
+      return self
+    },
+    u16: (value) => {
+      const at = room(2)
+      view.setUint16(at, value)
+      return self
+    },
+    u32: (value) => {
+      const at = room(4)
+      view.setUint32(at, value)
+      return self
+    },
+    u64: (value) => {
+      const at = room(8)
+      view.setBigUint64(at, BigInt(value))
+      return self
+    },
     bytes: (value) => {
       // `room` may replace `out`, so it has to run before `out` is read.
       const start = room(value.length)

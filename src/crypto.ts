@@ -1,7 +1,7 @@
 /** The primitives: BLAKE2b, Ed25519, X25519 and randomness, all from libsodium or its stand-in. */
 
 import sodium from 'sodium-universal'
-import { writer, utf8 } from './bytes.ts'
+import { utf8, writer } from './bytes.ts'
 
 export const KEY_BYTES = 32
 export const SIGNATURE_BYTES = 64
@@ -50,14 +50,17 @@ export function boxKeyPair(): KeyPair {
 }
 
 /** What a signature is over; each has its own tag, so that none can be passed off as another. */
-export type SignedType = 'edge-proof' | 'node-proof' | 'link' | 'presence' | 'advert' | 'batch' | 'head'
+export type SignedType =
+  | 'edge-proof'
+  | 'node-proof'
+  | 'link'
+  | 'presence'
+  | 'advert'
+  | 'batch'
+  | 'head'
 
 /** The bytes that are signed: "signal-mesh/<type>/1" 0x00, the network's id, the body. */
-export function signedBytes(
-  type: SignedType,
-  networkId: Uint8Array,
-  body: Uint8Array,
-): Uint8Array {
+export function signedBytes(type: SignedType, networkId: Uint8Array, body: Uint8Array): Uint8Array {
   return writer(64 + body.length)
     .bytes(utf8(`signal-mesh/${type}/1\0`))
     .bytes(networkId)

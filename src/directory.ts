@@ -1,7 +1,7 @@
 /** The directory: which edge is at home where, and in which topics, as all homes' logs say. */
 
-import { createDigest, type Digest } from './digest.ts'
 import type { Contact, Op, Position } from './batch.ts'
+import { createDigest, type Digest } from './digest.ts'
 import type { NodeId, PeerId } from './identity.ts'
 import { MAX_SKEW_MS } from './limits.ts'
 import { type Advert, type EdgeRecord, isAuthentic, type Presence } from './records.ts'

@@ -68,7 +68,10 @@ export function createEdges(options: EdgesOptions): Edges {
 
   const admit = (session: Session): void => {
     if (sessions.size >= MAX_EDGES) {
-      throw new SignalMeshError('MESH_FULL', `This node has its ${MAX_EDGES} edges; try another home`)
+      throw new SignalMeshError(
+        'MESH_FULL',
+        `This node has its ${MAX_EDGES} edges; try another home`,
+      )
     }
     const group = addressGroup(session.remoteAddress)
     if ((perAddress.get(group) ?? 0) >= MAX_EDGES_PER_ADDRESS) {
@@ -122,7 +125,10 @@ export function createEdges(options: EdgesOptions): Edges {
   const watch = (session: Session, tag: string): void => {
     const own = watches.get(session) ?? new Set<string>()
     if (!own.has(tag) && own.size >= MAX_WATCHES_PER_EDGE) {
-      throw new SignalMeshError('TOO_MANY', `An edge watches at most ${MAX_WATCHES_PER_EDGE} topics`)
+      throw new SignalMeshError(
+        'TOO_MANY',
+        `An edge watches at most ${MAX_WATCHES_PER_EDGE} topics`,
+      )
     }
     watches.set(session, own.add(tag))
     watchers.set(tag, (watchers.get(tag) ?? new Set<Session>()).add(session))
@@ -159,7 +165,11 @@ export function createEdges(options: EdgesOptions): Edges {
       advertise,
       unadvertise,
       discover: (tag, limit) => {
-        const { total, claims } = directory.discover(tag, Math.min(limit, MAX_DISCOVER), clock.nowMs())
+        const { total, claims } = directory.discover(
+          tag,
+          Math.min(limit, MAX_DISCOVER),
+          clock.nowMs(),
+        )
         return encodeFound({ total, found: claims.map((claim) => found(claim, tag)) })
       },
       lookup: (peer) => {
@@ -203,11 +213,17 @@ function found(claim: Claim, tag: string): Found {
   return { presence: claim.presence as Presence, advert: claim.adverts.get(tag) as Advert }
 }
 
-function changeFrame(directory: Directory, change: TopicChange, nowMs: number): Uint8Array | undefined {
+function changeFrame(
+  directory: Directory,
+  change: TopicChange,
+  nowMs: number,
+): Uint8Array | undefined {
   const tag = fromHex(change.tag)
   if (change.kind === 'leave') return encodePush({ tag, peer: fromHex(change.peer) })
   const claim = directory.locate(change.peer, nowMs)
-  return claim?.adverts.has(change.tag) ? encodePush({ tag, found: found(claim, change.tag) }) : undefined
+  return claim?.adverts.has(change.tag)
+    ? encodePush({ tag, found: found(claim, change.tag) })
+    : undefined
 }
 
 function staleRecord(newer: Presence): SignalMeshError {

@@ -5,11 +5,18 @@ import type { Clock } from './clock.ts'
 import type { Directory } from './directory.ts'
 import { asMeshError, SignalMeshError } from './errors.ts'
 import type { Identity, NodeId, PeerId } from './identity.ts'
-import { DIAL_RETRY_MS, DIAL_TIMEOUT_MS, MAX_DIALS, MAX_HOPS, MAX_RECORD_BYTES, MAX_SIGNALS_PER_DIAL } from './limits.ts'
+import {
+  DIAL_RETRY_MS,
+  DIAL_TIMEOUT_MS,
+  MAX_DIALS,
+  MAX_HOPS,
+  MAX_RECORD_BYTES,
+  MAX_SIGNALS_PER_DIAL,
+} from './limits.ts'
 import { decodePresence } from './records.ts'
 import {
-  checkSignal,
   CLASS,
+  checkSignal,
   classOf,
   encodeControl,
   fromHomeOf,

@@ -2,7 +2,7 @@
 
 import { reader, toHex, writer } from './bytes.ts'
 import type { Clock } from './clock.ts'
-import { KEY_BYTES, type KeyPair, sign, SIGNATURE_BYTES, verify } from './crypto.ts'
+import { KEY_BYTES, type KeyPair, SIGNATURE_BYTES, sign, verify } from './crypto.ts'
 import { asMeshError, SignalMeshError } from './errors.ts'
 import type { Identity, NodeId } from './identity.ts'
 import { LINK_HANDSHAKE_MS } from './limits.ts'
@@ -11,8 +11,8 @@ import {
   type Handshake,
   openNext,
   prologue,
-  sealNext,
   type Split,
+  sealNext,
   startHandshake,
 } from './noise.ts'
 import { PROTOCOL_VERSION } from './topic.ts'
@@ -43,44 +43,40 @@ export async function secureLink(raw: Link, options: SecureLinkOptions): Promise
   const handshake = startHandshake({
     pattern: 'XX',
     initiator: options.initiator,
-    prologue: prologue('link', [
-      writer(2).u16(PROTOCOL_VERSION).done(),
-      options.networkId,
-    ]),
+    prologue: prologue('link', [writer(2).u16(PROTOCOL_VERSION).done(), options.networkId]),
     keys: options.boxKeys,
   })
+  const frames = frameQueue(raw, options.clock)
   try {
-    const remote = await exchange(raw, handshake, options)
-    return { link: sealedLink(raw, handshake.split as Split), remote, initiator: options.initiator }
+    const remote = await exchange(raw, frames, handshake, options)
+    const link = sealedLink(raw, frames, handshake.split as Split)
+    return { link, remote, initiator: options.initiator }
   } catch (error) {
     const failure = asMeshError(error, 'BAD_HANDSHAKE')
     raw.close(failure.code)
     throw failure
   } finally {
+    frames.stop()
     handshake.destroy()
   }
 }
 
 async function exchange(
   raw: Link,
+  frames: FrameQueue,
   handshake: Handshake,
   options: SecureLinkOptions,
 ): Promise<NodeId> {
-  const frames = frameQueue(raw, options.clock)
-  try {
-    const card = nodeCard(options)
-    if (options.initiator) {
-      raw.send(handshake.write(new Uint8Array(0)))
-      const remote = readCard(handshake, handshake.read(await frames.next()), options)
-      raw.send(handshake.write(card))
-      return remote
-    }
-    handshake.read(await frames.next())
+  const card = nodeCard(options)
+  if (options.initiator) {
+    raw.send(handshake.write(new Uint8Array(0)))
+    const remote = readCard(handshake, handshake.read(await frames.next()), options)
     raw.send(handshake.write(card))
-    return readCard(handshake, handshake.read(await frames.next()), options)
-  } finally {
-    frames.stop()
+    return remote
   }
+  handshake.read(await frames.next())
+  raw.send(handshake.write(card))
+  return readCard(handshake, handshake.read(await frames.next()), options)
 }
 
 /** What a node shows of itself inside the handshake: its NodeId, which signs the Noise key in use. */
@@ -113,8 +109,14 @@ function cardBody(nodeKey: Uint8Array, boxKey: Uint8Array): Uint8Array {
   return writer(64).bytes(nodeKey).bytes(boxKey).done()
 }
 
+interface FrameQueue {
+  next(): Promise<Uint8Array>
+  /** Ends the waiting and gives the frames that came too early for it. */
+  stop(): readonly Uint8Array[]
+}
+
 /** The raw link's frames one by one, until the handshake's time is up. */
-function frameQueue(raw: Link, clock: Clock): { next(): Promise<Uint8Array>; stop(): void } {
+function frameQueue(raw: Link, clock: Clock): FrameQueue {
   const waiting: Uint8Array[] = []
   let wake: { resolve(frame: Uint8Array): void; reject(error: unknown): void } | undefined
   let failure: SignalMeshError | undefined
@@ -143,18 +145,19 @@ function frameQueue(raw: Link, clock: Clock): { next(): Promise<Uint8Array>; sto
     stop: () => {
       unsubscribe()
       cancelTimer()
+      return waiting.splice(0)
     },
   }
 }
 
 /** The link as its users see it: frames sealed in order; one that does not open ends the link. */
-function sealedLink(raw: Link, split: Split): Link {
+function sealedLink(raw: Link, frames: FrameQueue, split: Split): Link {
   const { link, receive, end } = makeLink({
     send: (frame) => raw.send(sealNext(split.tx, frame)),
     bufferedBytes: () => raw.bufferedBytes,
     close: (reason) => raw.close(reason),
   })
-  raw.subscribe((sealed) => {
+  const open = (sealed: Uint8Array): void => {
     let frame: Uint8Array
     try {
       frame = openNext(split.rx, sealed)
@@ -163,7 +166,10 @@ function sealedLink(raw: Link, split: Split): Link {
       return
     }
     receive(frame)
-  })
+  }
+  // The other side may have sent its first frames right behind the handshake.
+  for (const sealed of frames.stop()) open(sealed)
+  raw.subscribe(open)
   void raw.closed.then(end)
   return link
 }

@@ -44,7 +44,9 @@ export function addressOf(request: Request, socket: string, trusted: readonly st
     trusted.includes(address) ||
     (trusted.includes('loopback') && reachOf(address) === 'loopback')
   let address = socket
-  const forwarded = (request.headers.get('x-forwarded-for') ?? '').split(',').map((part) => part.trim())
+  const forwarded = (request.headers.get('x-forwarded-for') ?? '')
+    .split(',')
+    .map((part) => part.trim())
   while (isTrusted(address)) {
     const before = forwarded.pop()
     if (!before) break

@@ -2,8 +2,8 @@
 
 import type { Clock } from './clock.ts'
 import { PING_AFTER_MS, SILENT_AFTER_MS } from './limits.ts'
-import { FRAME, PING, PONG } from './messages.ts'
 import type { Link } from './link.ts'
+import { FRAME, PING, PONG } from './messages.ts'
 
 export interface KeepAlive {
   /** Notes that a frame came; true if it was a ping or pong and is done with. */

@@ -86,8 +86,20 @@ export function linkPair(
   schedule: (deliver: () => void) => void = queueMicrotask,
 ): readonly [Link, Link] {
   const ends: [LinkSource, LinkSource] = [
-    makeLink(channelTo(() => ends[1], () => ends[0], schedule)),
-    makeLink(channelTo(() => ends[0], () => ends[1], schedule)),
+    makeLink(
+      channelTo(
+        () => ends[1],
+        () => ends[0],
+        schedule,
+      ),
+    ),
+    makeLink(
+      channelTo(
+        () => ends[0],
+        () => ends[1],
+        schedule,
+      ),
+    ),
   ]
   return [ends[0].link, ends[1].link]
 }

@@ -53,7 +53,9 @@ export function jsonLine(
   const plain = Object.fromEntries(
     Object.entries(fields).map(([key, value]) => [key, plainOf(value)]),
   )
-  return JSON.stringify({ ...plain, time: new Date(nowMs).toISOString(), level, message })
+  const head = { time: new Date(nowMs).toISOString(), level, message }
+  // Twice: first in the line, and stronger than a field of the same name.
+  return JSON.stringify({ ...head, ...plain, ...head })
 }
 
 function prettyLine(nowMs: number, level: LogLevel, message: string, fields: Fields): string {

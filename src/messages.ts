@@ -1,6 +1,6 @@
 /** What an edge and its home say to each other, from bytes to typed messages and back. */
 
-import { badFrame, reader, type Reader, toHex, writer } from './bytes.ts'
+import { badFrame, type Reader, reader, toHex, writer } from './bytes.ts'
 import { HASH_BYTES, KEY_BYTES, SIGNATURE_BYTES } from './crypto.ts'
 import { CODE_NUMBERS, codeOfNumber, type ErrorCode, SignalMeshError } from './errors.ts'
 import {
@@ -80,7 +80,10 @@ export interface Proof {
 }
 
 /** What the edge signs: the node's whole hello, so that a downgrade shows, and its own choices. */
-export function proofBody(hello: Uint8Array, proof: Omit<Proof, 'signature' | 'presence' | 'adverts'>): Uint8Array {
+export function proofBody(
+  hello: Uint8Array,
+  proof: Omit<Proof, 'signature' | 'presence' | 'adverts'>,
+): Uint8Array {
   return writer()
     .block(hello)
     .u16(proof.version)
@@ -202,7 +205,9 @@ export type Push =
   | { readonly kind: 'join'; readonly tag: string; readonly found: Found }
   | { readonly kind: 'leave'; readonly tag: string; readonly peer: string }
 
-export function encodePush(push: { tag: Uint8Array } & ({ found: Found } | { peer: Uint8Array })): Uint8Array {
+export function encodePush(
+  push: { tag: Uint8Array } & ({ found: Found } | { peer: Uint8Array }),
+): Uint8Array {
   const w = writer(512).u8(FRAME.push).bytes(push.tag)
   if ('peer' in push) return w.u8(0).bytes(push.peer).done()
   return w.u8(1).block(push.found.presence.bytes).block(push.found.advert.bytes).done()

@@ -6,7 +6,12 @@ import { asMeshError, SignalMeshError } from './errors.ts'
 import { type SecureLink, secureLink } from './handshake.ts'
 import type { Identity, NodeId } from './identity.ts'
 import { type KeepAlive, keepAlive } from './keepalive.ts'
-import { MAX_BUFFERED_BYTES, MAX_FRAME_BYTES, MAX_LINK_HANDSHAKES, MAX_NEIGHBOURS } from './limits.ts'
+import {
+  MAX_BUFFERED_BYTES,
+  MAX_FRAME_BYTES,
+  MAX_LINK_HANDSHAKES,
+  MAX_NEIGHBOURS,
+} from './limits.ts'
 import type { Link } from './link.ts'
 import type { Log } from './log.ts'
 import { decodeBye, encodeBye, FRAME } from './messages.ts'
@@ -62,7 +67,11 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       link.close('DUPLICATE')
       return
     }
-    const rpc = createRpc({ clock, send: (frame) => link.send(frame), serve: options.serve(remote) })
+    const rpc = createRpc({
+      clock,
+      send: (frame) => link.send(frame),
+      serve: options.serve(remote),
+    })
     const neighbour = { secure, rpc, alive: keepAlive(link, clock) }
     neighbours.set(remote, neighbour)
     if (existing) existing.secure.link.close('DUPLICATE')
@@ -95,7 +104,11 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       else throw new SignalMeshError('BAD_FRAME', `A frame of unknown kind ${frame[0]}`)
     } catch (error) {
       const failure = asMeshError(error)
-      log.warn('Refused a frame of a neighbour', { node: remote, code: failure.code, why: failure.message })
+      log.warn('Refused a frame of a neighbour', {
+        node: remote,
+        code: failure.code,
+        why: failure.message,
+      })
       refuse(link, failure)
     }
   }
@@ -150,5 +163,5 @@ function refuse(link: Link, error: SignalMeshError): void {
  */
 function keepsExisting(existing: SecureLink, added: SecureLink, self: NodeId): boolean {
   if (existing.initiator === added.initiator) return false
-  return existing.initiator === (self < existing.remote)
+  return existing.initiator === self < existing.remote
 }

@@ -156,10 +156,15 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     if (signed.home === identity.id) return undefined
     const known = directory.homes.get(signed.home)
     const news =
-      signed.kind === 'batch' ? isNews(directory, signed.home, signed) : !known || isFresh(signed, known)
+      signed.kind === 'batch'
+        ? isNews(directory, signed.home, signed)
+        : !known || isFresh(signed, known)
     if (!news) return undefined
     if (!isSignedByHome(network, signed)) {
-      throw new SignalMeshError('BAD_SIGNATURE', `A ${signed.kind} that home ${signed.home} did not sign`)
+      throw new SignalMeshError(
+        'BAD_SIGNATURE',
+        `A ${signed.kind} that home ${signed.home} did not sign`,
+      )
     }
     return signed.home
   }
@@ -212,7 +217,8 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     id: identity.id,
     fetch: (request) => answerHttp(request, health, options.assets),
     upgrade: (request, info) => {
-      if (new URL(request.url).pathname !== '/edge') return new Response('Not found\n', { status: 404 })
+      if (new URL(request.url).pathname !== '/edge')
+        return new Response('Not found\n', { status: 404 })
       if (stopping) return new Response('Stopping\n', { status: 503 })
       const address = addressOf(request, info.remoteAddress, options.trustProxy ?? [])
       return (link) => void runSession(link, address, edges.host)
@@ -249,7 +255,9 @@ function otherHomes(
   homes: Iterable<{ id: NodeId; contact: { urls: readonly string[] } }>,
   self: NodeId,
 ): string[] {
-  const urls = [...homes].filter(({ id }) => id !== self).flatMap(({ contact }) => contact.urls.slice(0, 1))
+  const urls = [...homes]
+    .filter(({ id }) => id !== self)
+    .flatMap(({ contact }) => contact.urls.slice(0, 1))
   // Shuffled, so that the edges of a node that stops spread over the others.
   for (let i = urls.length - 1; i > 0; i--) {
     const j = Math.floor(Math.random() * (i + 1))

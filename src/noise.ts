@@ -1,8 +1,8 @@
 /** Noise XX and IK over noise-protocol, with the guards that it leaves to its callers. */
 
+import noise from 'noise-protocol'
 import makeCipher from 'noise-protocol/cipher.js'
 import makeCipherState from 'noise-protocol/cipher-state.js'
-import noise from 'noise-protocol'
 import { concat, equal, utf8 } from './bytes.ts'
 import { hash, type KeyPair } from './crypto.ts'
 import { SignalMeshError } from './errors.ts'
@@ -195,9 +195,13 @@ function nonceOf(counter: number): Uint8Array {
 }
 
 function unopened(cause?: unknown): SignalMeshError {
-  return new SignalMeshError('BAD_FRAME', 'Cannot open the sealed frame: it was not sealed for us', {
-    cause,
-  })
+  return new SignalMeshError(
+    'BAD_FRAME',
+    'Cannot open the sealed frame: it was not sealed for us',
+    {
+      cause,
+    },
+  )
 }
 
 /** A prologue: what both sides must hold alike for the handshake to succeed. */

@@ -1,7 +1,7 @@
 /** Records that an edge signs: its presence at a home, and an advert for each of its topics. */
 
-import { badFrame, reader, type Reader, toHex, writer, type Writer } from './bytes.ts'
-import { hash, KEY_BYTES, type KeyPair, sign, SIGNATURE_BYTES, verify } from './crypto.ts'
+import { badFrame, type Reader, reader, toHex, type Writer, writer } from './bytes.ts'
+import { hash, KEY_BYTES, type KeyPair, SIGNATURE_BYTES, sign, verify } from './crypto.ts'
 import type { NodeId, PeerId } from './identity.ts'
 import {
   MAX_EXTENSION_BYTES,
@@ -130,7 +130,10 @@ export function isAuthentic(networkId: Uint8Array, record: EdgeRecord): boolean 
 /** Ends a structure: an empty extension area, then the signature over all before it. */
 export function finish(body: Writer, signBody: (body: Uint8Array) => Uint8Array): Uint8Array {
   const bytes = body.u16(0).done()
-  return writer(bytes.length + SIGNATURE_BYTES).bytes(bytes).bytes(signBody(bytes)).done()
+  return writer(bytes.length + SIGNATURE_BYTES)
+    .bytes(bytes)
+    .bytes(signBody(bytes))
+    .done()
 }
 
 /**

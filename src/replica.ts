@@ -1,11 +1,18 @@
 /** The replica: takes other homes' batches, heads and snapshots into the directory, in order or not at all. */
 
-import { type Batch, decodeBatch, type Head, isAhead, isSignedByHome, type Position } from './batch.ts'
+import {
+  type Batch,
+  decodeBatch,
+  type Head,
+  isAhead,
+  isSignedByHome,
+  type Position,
+} from './batch.ts'
 import { equal } from './bytes.ts'
 import { createDigest } from './digest.ts'
 import type { Directory, HomeState } from './directory.ts'
-import { remember } from './homelog.ts'
 import { SignalMeshError } from './errors.ts'
+import { remember } from './homelog.ts'
 import { MAX_HOMES, MAX_RECORDS, MAX_RECORDS_PER_HOME } from './limits.ts'
 import type { EdgeRecord } from './records.ts'
 
@@ -85,7 +92,10 @@ export function applySnapshot(
     digest.set(record.peer + (record.kind === 'advert' ? record.tag : ''), record.hash)
   }
   if (!isSignedByHome(networkId, batch) || !equal(digest.hash(), batch.stateHash)) {
-    throw new SignalMeshError('BAD_SIGNATURE', `The snapshot of home ${batch.home} is not what it signed`)
+    throw new SignalMeshError(
+      'BAD_SIGNATURE',
+      `The snapshot of home ${batch.home} is not what it signed`,
+    )
   }
   const known = directory.homes.get(batch.home)
   if (known && !isAhead(batch, known.position)) return 'old'

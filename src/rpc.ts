@@ -46,7 +46,11 @@ const STATUS_ERROR = 1
 
 const codec = {
   encode: ({ id, response, data }: Message): Uint8Array =>
-    writer(data.length + 5).u8(FRAME.rpc).u32(id * 2 + (response ? 1 : 0)).bytes(data).done(),
+    writer(data.length + 5)
+      .u8(FRAME.rpc)
+      .u32(id * 2 + (response ? 1 : 0))
+      .bytes(data)
+      .done(),
   decode: (frame: Uint8Array): Message => {
     const r = reader(frame)
     if (r.u8() !== FRAME.rpc) throw badFrame('not a request')
@@ -91,11 +95,16 @@ export function createRpc(options: RpcOptions): Rpc {
     receive: (frame) => {
       const isRequest = !codec.decode(frame).response
       if (isRequest && serving >= MAX_REQUESTS_IN_FLIGHT) {
-        throw new SignalMeshError('RATE_LIMITED', `More than ${MAX_REQUESTS_IN_FLIGHT} open requests`)
+        throw new SignalMeshError(
+          'RATE_LIMITED',
+          `More than ${MAX_REQUESTS_IN_FLIGHT} open requests`,
+        )
       }
       if (isRequest) serving += 1
       // Answers to nothing and a link that closes meanwhile are no news; `answer` told the other side.
-      const done = (): void => void (serving -= isRequest ? 1 : 0)
+      const done = (): void => {
+        if (isRequest) serving -= 1
+      }
       nanomessage.processIncomingMessage(frame).then(done, done)
     },
     close: () => void nanomessage.close().catch(() => undefined),

@@ -1,9 +1,9 @@
 /** A signal on its way: a header at fixed offsets, which nodes read, and a payload that they cannot. */
 
 import { badFrame, toHex, writer } from './bytes.ts'
-import { codeOfNumber, CODE_NUMBERS, type ErrorCode, SignalMeshError } from './errors.ts'
-import { FRAME } from './messages.ts'
+import { CODE_NUMBERS, codeOfNumber, type ErrorCode, SignalMeshError } from './errors.ts'
 import { MAX_SIGNAL_BYTES } from './limits.ts'
+import { FRAME } from './messages.ts'
 
 /** open: begins an attempt; within: belongs to one; control: a node's word about one. */
 export const CLASS = { open: 1, within: 2, control: 5 } as const
@@ -102,7 +102,8 @@ export function checkSignal(networkId: Uint8Array, frame: Uint8Array): void {
 
 export const classOf = (frame: Uint8Array): number => frame[AT.class] as number
 export const phaseOf = (frame: Uint8Array): number => frame[AT.phase] as number
-export const isAckOf = (frame: Uint8Array): boolean => ((frame[AT.flags] as number) & FLAG_ACK) !== 0
+export const isAckOf = (frame: Uint8Array): boolean =>
+  ((frame[AT.flags] as number) & FLAG_ACK) !== 0
 export const hopsLeftOf = (frame: Uint8Array): number => frame[AT.hopsLeft] as number
 export const fromKeyOf = (frame: Uint8Array): Uint8Array => frame.subarray(AT.from, AT.from + 32)
 export const fromOf = (frame: Uint8Array): string => toHex(fromKeyOf(frame))
@@ -135,7 +136,10 @@ export function encodeControl(
   error: SignalMeshError,
   nodeKey: Uint8Array,
 ): Uint8Array {
-  const payload = writer(8).u16(CODE_NUMBERS[error.code]).u32(error.retryAfterMs ?? 0).done()
+  const payload = writer(8)
+    .u16(CODE_NUMBERS[error.code])
+    .u32(error.retryAfterMs ?? 0)
+    .done()
   const frame = encodeSignal(networkId, {
     class: CLASS.control,
     phase: phaseOf(about),

@@ -144,8 +144,10 @@ export function createSync(options: SyncOptions): Sync {
     if (!state || state.recent.length === 0 || !isAhead(state.position, have)) {
       return Uint8Array.of(REPLY.nothing)
     }
-    const missing = have.epoch === state.position.epoch ? state.position.index - have.index : state.position.index
-    if (cursor === 0 && missing <= state.recent.length) return batchPage(state.recent.slice(-missing))
+    const missing =
+      have.epoch === state.position.epoch ? state.position.index - have.index : state.position.index
+    if (cursor === 0 && missing <= state.recent.length)
+      return batchPage(state.recent.slice(-missing))
     return snapshotPage(state, cursor)
   }
 
@@ -156,7 +158,10 @@ export function createSync(options: SyncOptions): Sync {
       snapshots.delete(snapshots.keys().next().value as string)
     }
     snapshots.set(key, records)
-    const w = writer(MAX_PAGE_BYTES).u8(REPLY.snapshot).u8(0).block(state.recent.at(-1) as Uint8Array)
+    const w = writer(MAX_PAGE_BYTES)
+      .u8(REPLY.snapshot)
+      .u8(0)
+      .block(state.recent.at(-1) as Uint8Array)
     let bytes = 0
     for (const record of records.slice(cursor)) {
       bytes += 3 + record.bytes.length

@@ -24,10 +24,7 @@ export function networkId(network: string): Uint8Array {
 
 /** Where on the DHT the nodes of a network and version meet. 32 bytes. */
 export function meshTopic(network: string, version: number = PROTOCOL_VERSION): Uint8Array {
-  return hashNames('mesh-topic', [
-    nameBytes(network, 'network'),
-    writer(4).u32(version).done(),
-  ])
+  return hashNames('mesh-topic', [nameBytes(network, 'network'), writer(4).u32(version).done()])
 }
 
 /**

@@ -14,6 +14,17 @@ const test = suite('runner', { timeoutMs: 20_000 })
 const folder = mkdtempSync(join(tmpdir(), 'signal-mesh-runner-'))
 test.after(() => rmSync(folder, { recursive: true }))
 
+/** Each takes seconds to be found out, so all three start at once. */
+const slow = {
+  hang: run(`test('for ever', () => { for (;;); })`),
+  leak: run(`
+    const { createServer } = await import('node:http')
+    test('leaves a server open', () => { createServer().listen(0) })`),
+  leftover: run(`
+    const { spawn } = await import('node:child_process')
+    test('leaves', () => { spawn('sleep', ['60'], { stdio: 'ignore' }).unref() })`),
+}
+
 test('counts what passed, failed and was skipped, and keeps the reasons', async () => {
   const outcome = await run(`
     test('good', () => {})
@@ -37,23 +48,17 @@ test('fails a test that is not done in time', async () => {
 })
 
 test('kills a file that hangs', async () => {
-  const outcome = await run(`test('for ever', () => { for (;;); })`)
-  assert.equal(outcome.troubles, [`was killed after ${WATCHDOG_MS} ms`])
+  assert.equal((await slow.hang).troubles, [`was killed after ${WATCHDOG_MS} ms`])
 })
 
 test('names what keeps a process alive after its last test', async () => {
-  const outcome = await run(`
-    const { createServer } = await import('node:http')
-    test('leaves a server open', () => { createServer().listen(0) })`)
-  assert.is(outcome.failed, 1)
-  assert.match(outcome.troubles[0] ?? '', /kept the process alive: .*TCPServerWrap/)
+  const { failed, troubles } = await slow.leak
+  assert.is(failed, 1)
+  assert.match(troubles[0] ?? '', /kept the process alive: .*TCPServerWrap/)
 })
 
 test('fails a file that leaves a process running, and ends that process', async () => {
-  const outcome = await run(`
-    const { spawn } = await import('node:child_process')
-    test('leaves', () => { spawn('sleep', ['60'], { stdio: 'ignore' }).unref() })`)
-  assert.equal(outcome.troubles, ['left processes of its own running'])
+  assert.equal((await slow.leftover).troubles, ['left processes of its own running'])
 })
 
 test('fails a file that crashes, that runs nothing, or that holds an "only"', async () => {

@@ -110,7 +110,10 @@ function toSignal(item: Item): SignalData | undefined {
 /** Reads the selected candidate pair (W3C webrtc-stats); `undefined` while there is none. */
 async function pathOf(connection: RTCPeerConnection): Promise<RtcPath | undefined> {
   const stats = new Map<string, Record<string, unknown>>()
-  ;(await connection.getStats()).forEach((report) => stats.set(report.id, report))
+  const reports = await connection.getStats()
+  reports.forEach((report) => {
+    stats.set(report.id, report)
+  })
   const all = [...stats.values()]
   const selected = all.find((report) => report['type'] === 'transport')?.['selectedCandidatePairId']
   const pair =

@@ -8,7 +8,7 @@ export type RuntimeName = 'node' | 'deno' | 'bun'
 
 /** How each runtime runs a TypeScript program with every permission. */
 const COMMANDS: Readonly<Record<RuntimeName, readonly string[]>> = {
-  node: [process.execPath],
+  node: ['node'],
   deno: ['deno', 'run', '--allow-all', '--no-check', '--quiet'],
   bun: ['bun', 'run'],
 }

@@ -1,0 +1,133 @@
+/** Visitors: pages of real browsers, each with an edge at home with one node, driven from the test. */
+
+import type { Browser, Page } from '../browser.ts'
+import { type Failure, type KitOptions, startKit, watchPage } from './page-kit.ts'
+
+/** Everything that two pages do with each other is done by then, on a machine that is busy too. */
+export const DONE_WITHIN_MS = 15_000
+
+export interface Visitor {
+  readonly page: Page
+  readonly id: string
+  /** Waits until the topic's watch shows the peer at that home. */
+  finds(peer: string, home: string): Promise<void>
+  /** Asks once who is in the topic: each peer's home by its id. */
+  discovers(): Promise<Record<string, string>>
+  /** Connects; gives the failure, if it comes to that. */
+  connects(peer: string, timeoutMs?: number): Promise<Failure | undefined>
+  /** Waits until there is an open connection, whoever called. */
+  isConnected(peer: string): Promise<void>
+  says(peer: string, text: string): Promise<void>
+  hears(peer: string, text: string): Promise<void>
+  /** The state of the connection, and how many there have been to this peer. */
+  connectionTo(peer: string): Promise<{ state: string; count: number; path: string }>
+  close(): Promise<void>
+}
+
+/** Opens a page of the node and joins there. Errors of the page nobody caught go to `errors`. */
+export async function visit(
+  browser: Browser,
+  nodeUrl: string,
+  options: KitOptions,
+  errors: string[] = [],
+): Promise<Visitor> {
+  const page = await openPage(browser, nodeUrl, errors)
+  const id = await page.evaluate(startKit, options)
+  if (typeof id !== 'string') throw new Error(`The page cannot join: ${JSON.stringify(id)}`)
+  return visitorOf(page, id, options.topic)
+}
+
+/** Tries to join where that must fail, and gives the failure. */
+export async function visitInVain(
+  browser: Browser,
+  nodeUrl: string,
+  options: KitOptions,
+): Promise<Failure> {
+  const page = await openPage(browser, nodeUrl, [])
+  const failure = await page.evaluate(startKit, options)
+  await page.context().close()
+  if (typeof failure === 'string') throw new Error(`The page joined as ${failure}`)
+  return failure
+}
+
+/** A page of the node's own origin that holds nothing of ours yet: what the node says of its health. */
+async function openPage(browser: Browser, nodeUrl: string, errors: string[]): Promise<Page> {
+  const context = await browser.newContext()
+  const page = await context.newPage()
+  page.on('pageerror', ({ message }) => errors.push(message))
+  await page.addInitScript(watchPage)
+  await page.goto(new URL('/health', nodeUrl).href)
+  return page
+}
+
+function visitorOf(page: Page, id: string, topic: string): Visitor {
+  const boundMs = DONE_WITHIN_MS
+  return {
+    page,
+    id,
+    finds: (peer, home) =>
+      page.evaluate(
+        async ({ peer, home, boundMs }) => {
+          const what = `${peer} is seen at ${home}`
+          await kit.until(what, boundMs, () => kit.present.get(peer) === home)
+        },
+        { peer, home, boundMs },
+      ),
+    discovers: () =>
+      page.evaluate(async (topic) => {
+        const { peers } = await kit.edge.discover(topic)
+        return Object.fromEntries(peers.map(({ id, home }) => [id, home]))
+      }, topic),
+    connects: (peer, timeoutMs) =>
+      page.evaluate(
+        async ({ peer, topic, timeoutMs }) => {
+          const startMs = performance.now()
+          try {
+            const limit = timeoutMs === undefined ? {} : { timeoutMs }
+            await kit.edge.connect(peer, { topic, ...limit })
+            return undefined
+          } catch (caught) {
+            const { code, message } = caught as Failure
+            return { code, message, afterMs: Math.round(performance.now() - startMs) }
+          }
+        },
+        { peer, topic, timeoutMs },
+      ),
+    isConnected: (peer) =>
+      page.evaluate(
+        async ({ peer, boundMs }) => {
+          const isOpen = () => kit.friends.get(peer)?.connection.state === 'open'
+          await kit.until(`there is a connection to ${peer}`, boundMs, isOpen)
+        },
+        { peer, boundMs },
+      ),
+    says: (peer, text) =>
+      page.evaluate(({ peer, text }) => kit.friends.get(peer)?.connection.send(text), {
+        peer,
+        text,
+      }),
+    hears: (peer, text) =>
+      page.evaluate(
+        async ({ peer, text, boundMs }) => {
+          const heard = () => kit.friends.get(peer)?.heard.includes(text)
+          await kit.until(`${peer} says "${text}"`, boundMs, heard)
+        },
+        { peer, text, boundMs },
+      ),
+    connectionTo: (peer) =>
+      page.evaluate((peer) => {
+        const friend = kit.friends.get(peer)
+        if (!friend) return { state: 'none', count: 0, path: '' }
+        const { state, path } = friend.connection
+        return { state, count: friend.count, path }
+      }, peer),
+    close: () => page.context().close(),
+  }
+}
+
+/** Both say something that only the other hears. */
+export async function chat(a: Visitor, b: Visitor): Promise<void> {
+  const word = crypto.randomUUID().slice(0, 8)
+  await Promise.all([a.says(b.id, `ping ${word}`), b.says(a.id, `pong ${word}`)])
+  await Promise.all([b.hears(a.id, `ping ${word}`), a.hears(b.id, `pong ${word}`)])
+}

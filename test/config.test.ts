@@ -1,0 +1,141 @@
+/** What a node can be told, by flags and by the environment, and what it says to nonsense. */
+
+import { type Config, helpText, parseConfig } from '../runtimes/config.ts'
+import { flagName, twinName } from '../runtimes/flags.ts'
+import { SignalMeshError } from '../src/errors.ts'
+import { assert, suite } from './harness/suite.ts'
+
+/** For each setting: what it is by default, a text that is given, and what it then is. */
+const SETTINGS: readonly [keyof Config, unknown, string, unknown][] = [
+  ['port', 4680, '0', 0],
+  ['host', '127.0.0.1', '0.0.0.0', '0.0.0.0'],
+  ['network', 'main', 'Größe', 'Größe'],
+  ['bootstrap', [], '192.0.2.1:49737, dht.example.org:1', ['192.0.2.1:49737', 'dht.example.org:1']],
+  ['dhtPort', 0, '49737', 49737],
+  ['dhtHost', undefined, '127.0.0.1', '127.0.0.1'],
+  ['data', undefined, './data', './data'],
+  [
+    'publicUrl',
+    [],
+    'https://a.example,wss://b.example/x',
+    ['https://a.example', 'wss://b.example/x'],
+  ],
+  ['trustProxy', [], 'loopback,192.0.2.1,2001:db8::1', ['loopback', '192.0.2.1', '2001:db8::1']],
+  ['logLevel', 'info', 'debug', 'debug'],
+  ['logFormat', 'pretty', 'json', 'json'],
+]
+
+/** Flags and what is said to them. */
+const MISTAKES: readonly [readonly string[], string][] = [
+  [['--prot', '1'], 'Unknown flag --prot; did you mean --port? (--help lists all)'],
+  [['--bootstraps=a:1'], 'Unknown flag --bootstraps; did you mean --bootstrap? (--help lists all)'],
+  [['--frobnicate'], 'Unknown flag --frobnicate (--help lists all)'],
+  [['start'], 'Unknown argument "start" (--help lists all flags)'],
+  [['--port'], 'Flag --port takes a whole number from 0 to 65535; none is given'],
+  [['--data', '--port', '1'], 'Flag --data takes a path; none is given'],
+  [['--port', '65536'], 'Flag --port takes a whole number from 0 to 65535, not "65536"'],
+  [['--port', '0x10'], 'Flag --port takes a whole number from 0 to 65535, not "0x10"'],
+  [['--port='], 'Flag --port takes a whole number from 0 to 65535, not ""'],
+  [['--host', 'a b'], 'Flag --host takes a host name or address, not "a b"'],
+  [['--network', ''], 'Flag --network takes a name of 1 to 1024 bytes, not ""'],
+  [['--bootstrap', 'localhost'], 'Flag --bootstrap takes a list of host:port, not "localhost"'],
+  [['--bootstrap', 'a:0'], 'Flag --bootstrap takes a list of host:port, not "a:0"'],
+  [['--bootstrap', 'a:1,'], 'Flag --bootstrap takes a list of host:port, not "a:1,"'],
+  [['--dht-host', 'localhost'], 'Flag --dht-host takes an IPv4 address, not "localhost"'],
+  [['--no-dht=perhaps'], 'Flag --no-dht takes true or false, not "perhaps"'],
+  [['--tls-cert', 'a.pem'], 'Flags --tls-cert and --tls-key go together'],
+  [
+    ['--public-url', 'example.org'],
+    'Flag --public-url takes up to 4 http, https, ws or wss URLs, not "example.org"',
+  ],
+  [
+    ['--trust-proxy', 'all'],
+    'Flag --trust-proxy takes "loopback" or a list of addresses, not "all"',
+  ],
+  [['--log-level', 'loud'], 'Flag --log-level takes debug, info, warn, error, not "loud"'],
+  [['--log-format', 'xml'], 'Flag --log-format takes pretty, json, not "xml"'],
+]
+
+const test = suite('config')
+
+test('every setting has a default, a flag and a twin in the environment', () => {
+  const defaults = parseConfig([], {})
+  for (const [key, fallback, text, value] of SETTINGS) {
+    assert.equal(defaults[key], fallback, key)
+    assert.equal(parseConfig([flagName(key), text], {})[key], value, flagName(key))
+    assert.equal(parseConfig([`${flagName(key)}=${text}`], {})[key], value, flagName(key))
+    assert.equal(parseConfig([], { [twinName(key)]: text })[key], value, twinName(key))
+  }
+})
+
+test('names flags and twins as documented', () => {
+  assert.is(flagName('dhtPort'), '--dht-port')
+  assert.is(twinName('dhtPort'), 'SIGNAL_MESH_DHT_PORT')
+})
+
+test('a flag wins over its twin', () => {
+  const env = { SIGNAL_MESH_PORT: '1', SIGNAL_MESH_NO_DHT: '1', SIGNAL_MESH_HOST: '::1' }
+  const config = parseConfig(['--port', '2', '--no-dht=false'], env)
+  assert.is(config.port, 2)
+  assert.is(config.noDht, false)
+  assert.is(config.host, '::1')
+})
+
+test('an empty variable counts as not set', () => {
+  assert.is(parseConfig([], { SIGNAL_MESH_PORT: '' }).port, 4680)
+})
+
+test('a list may be given in parts', () => {
+  const { bootstrap } = parseConfig(['--bootstrap', 'a:1,b:2', '--bootstrap=c:3'], {})
+  assert.equal(bootstrap, ['a:1', 'b:2', 'c:3'])
+})
+
+test('a switch needs no value, and its twin may say yes or no', () => {
+  assert.is(parseConfig(['--no-dht'], {}).noDht, true)
+  assert.is(parseConfig([], { SIGNAL_MESH_NO_DHT: 'yes' }).noDht, true)
+  assert.is(parseConfig([], { SIGNAL_MESH_NO_DHT: '0' }).noDht, false)
+})
+
+test('certificate and key come together', () => {
+  const { tlsCert, tlsKey } = parseConfig(['--tls-cert', 'c.pem'], { SIGNAL_MESH_TLS_KEY: 'k.pem' })
+  assert.equal([tlsCert, tlsKey], ['c.pem', 'k.pem'])
+})
+
+for (const [argv, sentence] of MISTAKES) {
+  test(`says what is wrong with ${JSON.stringify(argv.join(' '))} and what is allowed`, () => {
+    assert.is(mistakeOf(argv, {}), sentence)
+  })
+}
+
+test('names the variable when it is that which is wrong', () => {
+  assert.is(
+    mistakeOf([], { SIGNAL_MESH_PORT: 'x' }),
+    'Variable SIGNAL_MESH_PORT takes a whole number from 0 to 65535, not "x"',
+  )
+})
+
+test('a name that is over its bound in bytes is refused', () => {
+  assert.match(mistakeOf(['--network', 'ß'.repeat(513)], {}), /1 to 1024 bytes/)
+})
+
+test('the help lists every flag', () => {
+  const help = helpText()
+  const flags = [...SETTINGS.map(([key]) => key), 'noDht', 'tlsCert', 'tlsKey', 'version', 'help']
+  for (const key of flags) assert.match(help, new RegExp(`^  ${flagName(key)}\\b`, 'm'))
+  assert.is(parseConfig(['-h'], {}).help, true)
+})
+
+test.run()
+
+function mistakeOf(argv: readonly string[], env: Readonly<Record<string, string>>): string {
+  try {
+    parseConfig(argv, env)
+  } catch (error) {
+    assert.instance(error, SignalMeshError)
+    const { code, message } = error as SignalMeshError
+    assert.is(code, 'BAD_CONFIG')
+    assert.not.match(message, /\n/)
+    return message
+  }
+  throw new Error('Nothing was found wrong')
+}
