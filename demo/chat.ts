@@ -1,6 +1,6 @@
 /** The chat: its lines and the form below them. */
 
-import { badge } from './peers.ts'
+import { badge } from './badge.ts'
 import { byId, make, setText } from './element.ts'
 import { type ChatLine, connectedCount, type PageState, shortId } from './state.ts'
 
@@ -34,7 +34,12 @@ export function makeChat(say: (text: string) => void): Chat {
   return {
     render: (state) => {
       reach = connectedCount(state)
-      setText(hint, reach === 0 ? 'Nobody is connected yet.' : `Goes straight to ${pages(reach)}, past all nodes.`)
+      setText(
+        hint,
+        reach === 0
+          ? 'Nobody is connected yet.'
+          : `Goes straight to ${pages(reach)}, past all nodes.`,
+      )
       const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_END_PX
       let isNew = false
       for (const line of state.lines) {
@@ -49,7 +54,11 @@ export function makeChat(say: (text: string) => void): Chat {
         element.remove()
         drawn.delete(line)
       }
-      if (isNew && isAtEnd) log.scrollTop = log.scrollHeight
+      if (!isNew) return
+      const isOwn = state.lines.at(-1)?.kind === 'own'
+      if (isAtEnd || isOwn) log.scrollTop = log.scrollHeight
+      // On a phone the form is always in sight and the chat may not be.
+      if (isOwn) log.scrollIntoView({ block: 'nearest' })
     },
   }
 }

@@ -23,6 +23,7 @@ export function makeHomePanel(stop: () => void): HomePanel {
       setText(byId('home-node'), shortId(home.nodeId) || '…')
       set(byId('home-node'), { title: home.nodeId })
       setText(byId('home-state'), STATE_WORDS[home.state])
+      set(byId('home-state'), { 'data-tone': home.state === 'open' ? 'ok' : self ? 'bad' : 'busy' })
       set(byId('home'), { 'data-state': home.state, 'data-node': home.nodeId })
       byId('stop').hidden = demo === undefined
       const isIdle = home.state === 'open' && !stopping
@@ -35,6 +36,6 @@ export function makeHomePanel(stop: () => void): HomePanel {
 
 function hint(running: number): string {
   return running > 1
-    ? `Kills the node’s process; ${running} are running.`
+    ? `Kills its process. ${running} nodes are running.`
     : 'The last node that runs; npm run demo starts all again.'
 }

@@ -1,6 +1,7 @@
 /** The list of peers: a card for each, with its state and its drawing. */
 
 import type { PeerId } from '../src/edge/mod.ts'
+import { badge } from './badge.ts'
 import { byId, make, set, setText } from './element.ts'
 import type { Travel } from './room.ts'
 import { type PageState, type PeerView, shortId } from './state.ts'
@@ -12,6 +13,14 @@ const STATE_WORDS = {
   connected: 'connected',
   lost: 'lost',
   failed: 'failed, trying again',
+} as const
+
+const TONES = {
+  found: 'busy',
+  connecting: 'busy',
+  connected: 'ok',
+  lost: 'bad',
+  failed: 'bad',
 } as const
 
 interface Card {
@@ -51,11 +60,12 @@ export function makePeers(): Peers {
 
 function makeCard(id: PeerId): Card {
   const state = make('span', { class: 'chip' })
-  const counts = make('span', { class: 'counts' })
+  const arrows = make('span', { class: 'counts', 'aria-hidden': 'true' })
+  const counts = make('span', { class: 'unseen' })
   const error = make('p', { class: 'error' })
   const strip = makeStrip()
   const name = make('h3', { title: id }, badge(id), 'Page ', make('code', {}, shortId(id)))
-  const head = make('div', { class: 'card-head' }, name, counts, state)
+  const head = make('div', { class: 'card-head' }, name, arrows, counts, state)
   const element = make('li', { class: 'card', 'data-peer': id }, head, strip.element, error)
   return {
     element,
@@ -63,17 +73,12 @@ function makeCard(id: PeerId): Card {
     update: (peer) => {
       set(element, { 'data-state': peer.state, 'data-path': peer.path, 'data-home': peer.home })
       const path = peer.path === 'unknown' ? '' : ` · ${peer.path}`
+      set(state, { 'data-tone': TONES[peer.state] })
       setText(state, peer.state === 'connected' ? `connected${path}` : STATE_WORDS[peer.state])
+      setText(arrows, `↑ ${peer.sent}  ↓ ${peer.received}`)
       setText(counts, `${peer.sent} sent, ${peer.received} received`)
       setText(error, peer.state === 'failed' ? peer.error : '')
       error.hidden = peer.state !== 'failed'
     },
   }
-}
-
-/** A spot of the colour that this id always has. */
-export function badge(id: PeerId): HTMLSpanElement {
-  const spot = make('span', { class: 'badge', 'aria-hidden': 'true' })
-  spot.style.setProperty('--hue', String(Number.parseInt(id.slice(0, 4), 16) % 360))
-  return spot
 }

@@ -19,7 +19,9 @@ export interface QrPath {
 
 export function qrPath(text: string): QrPath {
   const { size, data } = encode(text, { border: BORDER_MODULES })
-  const runs = data.flatMap((row, y) => darkRuns(row).map(([x, width]) => `M${x} ${y}h${width}v1h-${width}z`))
+  const runs = data.flatMap((row, y) =>
+    darkRuns(row).map(([x, width]) => `M${x} ${y}h${width}v1h-${width}z`),
+  )
   return { size, path: runs.join('') }
 }
 

@@ -68,10 +68,13 @@ export function enterRoom(edge: Edge, state: PageState, events: RoomEvents): Roo
       peer.state = 'connecting'
       events.changed()
       events.travelled(peer.id, 'call')
-      await edge.connect(peer.id, { topic, timeoutMs: CONNECT_TIMEOUT_MS }).catch((error: Error) => {
-        failures.set(peer.id, (failures.get(peer.id) ?? 0) + 1)
-        if (!connections.has(peer.id)) Object.assign(peer, { state: 'failed', error: error.message })
-      })
+      await edge
+        .connect(peer.id, { topic, timeoutMs: CONNECT_TIMEOUT_MS })
+        .catch((error: Error) => {
+          failures.set(peer.id, (failures.get(peer.id) ?? 0) + 1)
+          if (!connections.has(peer.id))
+            Object.assign(peer, { state: 'failed', error: error.message })
+        })
     }
     calling.delete(peer.id)
     if (peer.present) plan(peer)
@@ -103,8 +106,9 @@ export function enterRoom(edge: Edge, state: PageState, events: RoomEvents): Roo
     connections.delete(peer.id)
     peer.state = 'lost'
     note(`${shortId(peer.id)} has gone`)
-    if (peer.present) plan(peer)
-    else forget(peer)
+    if (!peer.present) forget(peer)
+    // There may be room for another one now.
+    for (const other of state.peers.values()) if (other.present) plan(other)
     events.changed()
   }
 

@@ -100,7 +100,8 @@ export function connectedCount(state: PageState): number {
 }
 
 export function addLine(state: PageState, line: Omit<ChatLine, 'timeMs'>, nowMs: number): void {
-  const text = line.text.length > MAX_TEXT_CHARS ? `${line.text.slice(0, MAX_TEXT_CHARS)}…` : line.text
+  const text =
+    line.text.length > MAX_TEXT_CHARS ? `${line.text.slice(0, MAX_TEXT_CHARS)}…` : line.text
   state.lines.push({ ...line, text, timeMs: nowMs })
   if (state.lines.length > MAX_LINES) state.lines.shift()
 }

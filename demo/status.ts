@@ -9,22 +9,28 @@ export interface Status {
 }
 
 /** After this long without a home the line says what to look at. */
-const SLOW_JOIN_MS = 4_000
+const SLOW_MS = 4_000
 
 export function statusOf(state: PageState, nowMs: number): Status {
   const { home, self } = state
   if (state.failure) return { tone: 'bad', text: state.failure }
   if (!self) {
-    const isSlow = nowMs - state.startedAtMs > SLOW_JOIN_MS
+    const isSlow = nowMs - state.startedAtMs > SLOW_MS
     const text = isSlow
       ? 'Still looking for a home node; is the node that served this page running?'
       : 'Joining the mesh…'
     return { tone: 'busy', text }
   }
-  const kept = connections(connectedCount(state))
+  const open = connections(connectedCount(state))
   if (home.state !== 'open') {
-    const text = `Home ${shortId(home.nodeId)} is gone. Looking for another; ${kept} still open.`
-    return { tone: 'bad', text }
+    const isSlow = nowMs - (home.lostAtMs ?? nowMs) > SLOW_MS
+    const next = isSlow
+      ? 'no other answers. Start a node again: this page comes back by itself'
+      : 'the page looks for another'
+    return {
+      tone: 'bad',
+      text: `Home ${shortId(home.nodeId)} is gone, ${next}; ${open} still open.`,
+    }
   }
   if (home.move) {
     const { from, ms, kept: then } = home.move
@@ -37,7 +43,7 @@ export function statusOf(state: PageState, nowMs: number): Status {
   if (state.peers.size === 0) {
     return { tone: 'ok', text: 'In the mesh. Waiting for somebody to open this room.' }
   }
-  return { tone: 'ok', text: `In the mesh, ${kept} open.` }
+  return { tone: 'ok', text: `In the mesh, ${open} open.` }
 }
 
 export function renderStatus(state: PageState, nowMs: number): void {

@@ -11,27 +11,28 @@ export interface Strip {
 }
 
 const WIDTH = 360
-const HEIGHT = 100
-const LINE_Y = 60
-const LABEL_Y = 94
+const HEIGHT = 88
+const LINE_Y = 54
+const LABEL_Y = 84
 const PAGE_X = 32
 const PEER_X = WIDTH - PAGE_X
-const ARC = `M${PAGE_X} 44C${PAGE_X + 64} -4 ${PEER_X - 64} -4 ${PEER_X} 44`
+const ARC = `M${PAGE_X} 40C${PAGE_X + 64} -8 ${PEER_X - 64} -8 ${PEER_X} 40`
 const SIGNALS = `M${PAGE_X} ${LINE_Y}H${PEER_X}`
 const HOMES_X = [130, WIDTH - 130] as const
 const TRAVEL_MS = 800
 
 const PATH_WORDS = {
-  local: 'direct, same machine or network',
-  direct: 'direct, through NAT',
-  turn: 'through a TURN server',
-  mesh: 'through the mesh',
-  unknown: 'direct',
+  local: 'data: direct, same network',
+  direct: 'data: direct',
+  turn: 'data: through a TURN server',
+  mesh: 'data: through the mesh',
+  unknown: 'data: direct',
 } as const
 
 export function makeStrip(): Strip {
   const arc = makeSvg('path', { d: ARC, class: 'data-line' })
-  const arcText = makeSvg('text', { x: WIDTH / 2, y: 29, class: 'data-text' })
+  const arcText = makeSvg('text', { x: WIDTH / 2, y: 24, class: 'data-text' })
+  const lineText = makeSvg('text', { x: 82, y: LINE_Y - 7, class: 'signal-text' }, 'signals')
   const line = makeSvg('path', { d: SIGNALS, class: 'signal-line' })
   const page = stop(PAGE_X, pageShape())
   const peerPage = stop(PEER_X, pageShape())
@@ -40,8 +41,23 @@ export function makeStrip(): Strip {
   const dots = makeSvg('g')
   const title = makeSvg('title')
   setText(page.label, 'this page')
-  const parts = [arc, line, dots, arcText, page.group, home.group, peerHome.group, peerPage.group]
-  const element = makeSvg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img' }, title, ...parts)
+  const parts = [
+    arc,
+    line,
+    dots,
+    arcText,
+    lineText,
+    page.group,
+    home.group,
+    peerHome.group,
+    peerPage.group,
+  ]
+  const element = makeSvg(
+    'svg',
+    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img' },
+    title,
+    ...parts,
+  )
 
   return {
     element,
@@ -67,7 +83,7 @@ function sentence(own: HomeView, peer: PeerView): string {
     own.nodeId === peer.home
       ? `home ${shortId(own.nodeId)}, which both share,`
       : `home ${shortId(own.nodeId)} and home ${shortId(peer.home)}`
-  const data = peer.state === 'connected' ? `; data goes ${PATH_WORDS[peer.path]}` : ''
+  const data = peer.state === 'connected' ? `; ${PATH_WORDS[peer.path]}` : ''
   return `Signals go from this page through ${homes} to page ${shortId(peer.id)}${data}`
 }
 

@@ -8,6 +8,7 @@ import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { SignalMeshError } from '../src/errors.ts'
 import type { Env } from './flags.ts'
+import { PARENT_CHECK_MS, SIGNAL_ECHO_MS } from './limits.ts'
 import type { Package } from './pages.ts'
 import { whyOf } from './why.ts'
 
@@ -32,6 +33,8 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
 /** This process as a host. */
 export async function processHost(): Promise<Host> {
+  // Whoever read what this process prints may go; that is no reason to end without a goodbye.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   return {
     argv: process.argv.slice(2),
     env: process.env,
@@ -56,10 +59,29 @@ export function isProgram(meta: ImportMeta): boolean {
 }
 
 function onStop(stop: (cause: string, exitCode: number) => void): void {
-  process.on('SIGINT', () => stop('SIGINT', 130))
-  process.on('SIGTERM', () => stop('SIGTERM', 143))
+  let last = { cause: '', atMs: 0 }
+  const stopUnlessEcho = (cause: string, exitCode: number): void => {
+    const atMs = performance.now()
+    const isEcho = cause === last.cause && atMs - last.atMs < SIGNAL_ECHO_MS
+    last = { cause, atMs }
+    if (!isEcho) stop(cause, exitCode)
+  }
+  process.on('SIGINT', () => stopUnlessEcho('SIGINT', 130))
+  process.on('SIGTERM', () => stopUnlessEcho('SIGTERM', 143))
   // A program that starts nodes holds a channel to each; it closes even if that program is killed.
   if (process.connected) process.on('disconnect', () => stop('parent gone', 1))
+  if (process.env.npm_lifecycle_event) watchParent(() => stop('parent gone', 1))
+}
+
+/** npm hands its signals to a shell, which ends without handing them on. */
+function watchParent(onGone: () => void): void {
+  const parent = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(timer)
+    onGone()
+  }, PARENT_CHECK_MS)
+  timer.unref()
 }
 
 async function readText(path: string): Promise<string> {

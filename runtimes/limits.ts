@@ -29,6 +29,10 @@ export const STOP_MS = 300
 export const LEAVE_MS = 400
 /** From the first signal to the exit, at most; the promise is two seconds. */
 export const EXIT_MS = 1_900
+/** One Ctrl-C under npm arrives twice, from the terminal and from npm, which passes it on. */
+export const SIGNAL_ECHO_MS = 150
+/** How often a program that npm started looks whether its parent is still there. */
+export const PARENT_CHECK_MS = 300
 
 /** First and longest step between looks for other nodes; nodes that start at once miss each other. */
 export const LOOK_FIRST_MS = 250

@@ -35,7 +35,7 @@ export async function join(options: JoinOptions): Promise<Swarm> {
     close: async () => {
       stopLooking()
       stopWaiting()
-      await leave(swarm)
+      await leave(swarm, dht)
     },
   }
 }
@@ -68,7 +68,7 @@ function reportSilence(dht: Dht, options: JoinOptions): () => void {
 }
 
 /** Lets goodbyes leave and takes the announcement back, as far as that goes quickly. */
-async function leave(swarm: Hyperswarm): Promise<void> {
+async function leave(swarm: Hyperswarm, dht: Dht): Promise<void> {
   for (const stream of swarm.connections) stream.end()
   const late = new Promise<'late'>((resolve) => setTimeout(resolve, LEAVE_MS, 'late').unref())
   const emptied = new Promise<void>((resolve) => {
@@ -80,6 +80,7 @@ async function leave(swarm: Hyperswarm): Promise<void> {
   })
   const left = emptied.then(() => swarm.destroy()).catch(() => 'late')
   if ((await Promise.race([left, late])) === 'late') {
-    await swarm.destroy({ force: true }).catch(() => {})
+    // A swarm that gets no answers would wait for them even when forced; its DHT does not.
+    await dht.destroy({ force: true }).catch(() => {})
   }
 }

@@ -73,11 +73,11 @@ function nodesOf(rest: readonly string[]): number {
 async function run(host: Host, settings: Settings, nodes: number): Promise<void> {
   let testnet: Testnet | undefined
   let stopping = false
-  // Whatever has started so far ends with this process, since each child holds a channel to it.
   host.onStop((_, exitCode) => {
-    if (stopping || !testnet) return host.exit(exitCode)
+    if (stopping) return host.exit(exitCode)
     stopping = true
-    void testnet.stop().then(() => host.exit(0))
+    // Children that are still starting end with this process, since each holds a channel to it.
+    void Promise.resolve(testnet?.stop()).then(() => host.exit(0))
   })
   testnet = await startTestnet({
     ...settings,

@@ -36,7 +36,7 @@ export interface HomeState {
 
 export interface Directory {
   readonly homes: ReadonlyMap<NodeId, HomeState>
-  /** Edges that are visible. */
+  /** Edges that have a home. */
   readonly size: number
   /** Records of all homes. */
   readonly records: number
@@ -54,18 +54,24 @@ export interface Directory {
   onChange(fn: (change: TopicChange) => void): void
 }
 
+type Verdict = 'good' | 'absent' | 'forged'
+
 interface PeerEntry {
   readonly claims: Claim[]
   winner: Claim | undefined
 }
 
-export function createDirectory(networkId: Uint8Array): Directory {
+export function createDirectory(
+  networkId: Uint8Array,
+  random: () => number = Math.random,
+): Directory {
   const homes = new Map<NodeId, HomeState>()
   const peers = new Map<PeerId, PeerEntry>()
-  const topics = createTopicIndex()
+  const topics = createTopicIndex(random)
   const good = new WeakSet<EdgeRecord>()
   const bad = new WeakSet<EdgeRecord>()
   let records = 0
+  let size = 0
 
   const authentic = (record: EdgeRecord): boolean => {
     if (good.has(record)) return true
@@ -92,9 +98,12 @@ export function createDirectory(networkId: Uint8Array): Directory {
     [...claim.adverts.values()].filter((advert) => !bad.has(advert)).map((advert) => advert.tag)
 
   /** Whether `claim` takes the edge from `holder`: nobody erases another's edge unchecked. */
-  const displaces = (claim: Claim, holder: Claim): boolean =>
-    (claim.presence as Presence).seq > (holder.presence as Presence).seq &&
-    (claim.home === holder.home || authentic(claim.presence as Presence))
+  const displaces = (claim: Claim, holder: Claim): boolean => {
+    const ahead = (claim.presence as Presence).seq - (holder.presence as Presence).seq
+    // Of two presences with one seq, every node has to choose the same.
+    if (ahead < 0 || (ahead === 0 && claim.home.id > holder.home.id)) return false
+    return authentic(claim.presence as Presence)
+  }
 
   const settle = (entry: PeerEntry, peer: PeerId, nowMs: number): void => {
     let winner = entry.winner && entry.claims.includes(entry.winner) ? entry.winner : undefined
@@ -103,6 +112,7 @@ export function createDirectory(networkId: Uint8Array): Directory {
       if (claim === winner || !standing(claim, nowMs)) continue
       if (!winner || displaces(claim, winner)) winner = claim
     }
+    size += Number(winner !== undefined) - Number(entry.winner !== undefined)
     entry.winner = winner
     topics.set(peer, winner ? visibleTags(winner) : [])
     if (entry.claims.length === 0) peers.delete(peer)
@@ -156,29 +166,41 @@ export function createDirectory(networkId: Uint8Array): Directory {
   }
 
   const removeAdvert = (home: HomeState, peer: PeerId, tag: string, seq: number): void => {
-    const adverts = home.claims.get(peer)?.adverts
-    const known = adverts?.get(tag)
-    if (!known || known.seq > seq) return
-    adverts?.delete(tag)
+    const claim = home.claims.get(peer)
+    const known = claim?.adverts.get(tag)
+    if (!claim || !known || known.seq > seq) return
+    claim.adverts.delete(tag)
     home.digest.set(peer + tag, undefined)
+    // Or a home could fill the memory of others with claims that count as no record.
+    if (!claim.presence && claim.adverts.size === 0) removeClaim(claim)
   }
 
-  /** Whether a winning claim may be handed out; what turns out forged loses its place. */
-  const checked = (claim: Claim, tag: string | undefined, nowMs: number): boolean => {
+  /** Whether a claim may be handed out, alone or in a topic. */
+  const verdict = (claim: Claim, tag: string | undefined, nowMs: number): Verdict => {
     const { presence } = claim
     const advert = tag === undefined ? undefined : claim.adverts.get(tag)
-    if (!presence || (tag !== undefined && !advert)) return false
-    if (nowMs > claim.receivedAtMs + presence.ttlMs) return false
-    if (authentic(presence) && (!advert || authentic(advert))) return true
-    const entry = peers.get(claim.peer)
-    if (entry) settle(entry, claim.peer, nowMs)
-    return false
+    if (!presence || (tag !== undefined && !advert)) return 'absent'
+    if (nowMs > claim.receivedAtMs + presence.ttlMs) return 'absent'
+    return authentic(presence) && (!advert || authentic(advert)) ? 'good' : 'forged'
+  }
+
+  /** The winning claim; a forged one gives way to the next, until one holds or none is left. */
+  const locate = (peer: PeerId, tag: string | undefined, nowMs: number): Claim | undefined => {
+    for (;;) {
+      const entry = peers.get(peer)
+      const winner = entry?.winner
+      if (!winner) return undefined
+      const found = verdict(winner, tag, nowMs)
+      if (found === 'good') return winner
+      if (found === 'forged') settle(entry, peer, nowMs)
+      if (entry.winner === winner) return undefined
+    }
   }
 
   return {
     homes,
     get size() {
-      return peers.size
+      return size
     },
     get records() {
       return records
@@ -211,20 +233,21 @@ export function createDirectory(networkId: Uint8Array): Directory {
       const entry = peers.get(peer)
       if (entry) settle(entry, peer, nowMs)
     },
-    locate: (peer, nowMs) => {
-      // A forged winner gives way to the next claim, so ask again until one holds or none is left.
-      for (;;) {
-        const winner = peers.get(peer)?.winner
-        if (!winner || checked(winner, undefined, nowMs)) return winner
-        if (peers.get(peer)?.winner === winner) return undefined
-      }
-    },
+    locate: (peer, nowMs) => locate(peer, undefined, nowMs),
     discover: (tag, limit, nowMs) => {
       const claims: Claim[] = []
+      const forged: PeerId[] = []
       for (const peer of topics.sample(tag)) {
         if (claims.length >= limit) break
         const winner = peers.get(peer)?.winner
-        if (winner && checked(winner, tag, nowMs)) claims.push(winner)
+        const found = winner && verdict(winner, tag, nowMs)
+        if (found === 'good') claims.push(winner as Claim)
+        if (found === 'forged') forged.push(peer)
+      }
+      // Only now, for it changes the list that the sample is drawn from.
+      for (const peer of forged) {
+        const claim = locate(peer, tag, nowMs)
+        if (claim && claims.length < limit) claims.push(claim)
       }
       return { total: topics.count(tag), claims }
     },

@@ -1,7 +1,7 @@
 /** The edges at home here: admits them, keeps their records in the home's log, tells them of changes. */
 
 import { addressGroup } from './authority.ts'
-import { fromHex } from './bytes.ts'
+import { equal, fromHex } from './bytes.ts'
 import type { Clock } from './clock.ts'
 import type { Claim, Directory } from './directory.ts'
 import { SignalMeshError } from './errors.ts'
@@ -66,37 +66,45 @@ export function createEdges(options: EdgesOptions): Edges {
     if (known && known.seq >= presence.seq) throw staleRecord(known)
   }
 
-  const admit = (session: Session): void => {
-    if (sessions.size >= MAX_EDGES) {
-      throw new SignalMeshError(
-        'MESH_FULL',
-        `This node has its ${MAX_EDGES} edges; try another home`,
-      )
-    }
-    const group = addressGroup(session.remoteAddress)
-    if ((perAddress.get(group) ?? 0) >= MAX_EDGES_PER_ADDRESS) {
+  const admit = (remoteAddress: string): (() => void) => {
+    const group = addressGroup(remoteAddress)
+    const count = perAddress.get(group) ?? 0
+    if (count >= MAX_EDGES_PER_ADDRESS) {
       throw new SignalMeshError('TOO_MANY', `Over ${MAX_EDGES_PER_ADDRESS} edges from one address`)
+    }
+    perAddress.set(group, count + 1)
+    return () => {
+      const left = (perAddress.get(group) ?? 1) - 1
+      if (left > 0) perAddress.set(group, left)
+      else perAddress.delete(group)
     }
   }
 
   const join = (session: Session, presence: Presence, adverts: readonly Advert[]): void => {
     const replaced = sessions.get(session.peer)
-    if (!replaced) admit(session)
+    if (!replaced && sessions.size >= MAX_EDGES) {
+      throw new SignalMeshError(
+        'MESH_FULL',
+        `This node has its ${MAX_EDGES} edges; try another home`,
+      )
+    }
     checkPresence(session, presence)
     for (const advert of adverts) checkRecord(session, advert)
     if (replaced) forget(replaced)
     sessions.set(session.peer, session)
-    countAddress(perAddress, session, 1)
+    const before = [...(log.state.claims.get(session.peer)?.adverts.keys() ?? [])]
     log.add({ kind: 'put', record: presence })
     for (const advert of adverts) log.add({ kind: 'put', record: advert })
-    replaced?.end(new SignalMeshError('REPLACED', 'Another session of this edge took over'))
+    // The session before this one may have been in other topics.
+    const tags = new Set(adverts.map((advert) => advert.tag))
+    for (const tag of before) if (!tags.has(tag)) unadvertise(session, tag)
+    replaced?.end(replacedBy(presence))
   }
 
   /** Takes the session out of every table, but leaves its records. */
   const forget = (session: Session): void => {
     if (sessions.get(session.peer) !== session) return
     sessions.delete(session.peer)
-    countAddress(perAddress, session, -1)
     for (const tag of watches.get(session) ?? []) watchers.get(tag)?.delete(session)
     watches.delete(session)
   }
@@ -155,6 +163,7 @@ export function createEdges(options: EdgesOptions): Edges {
       identity,
       networkId,
       clock,
+      admit,
       acceptsAuthority: options.acceptsAuthority,
       join,
       leave,
@@ -191,7 +200,10 @@ export function createEdges(options: EdgesOptions): Edges {
       for (const claim of [...log.state.claims.values()]) sweepClaim(claim, nowMs)
     },
     close: (error) => {
-      for (const session of [...sessions.values()]) session.end(error)
+      for (const session of [...sessions.values()]) {
+        leave(session)
+        session.end(error)
+      }
     },
   }
 
@@ -199,7 +211,7 @@ export function createEdges(options: EdgesOptions): Edges {
     const session = sessions.get(claim.peer)
     const winner = directory.locate(claim.peer, nowMs)
     if (winner && winner.home !== log.state) {
-      session?.end(new SignalMeshError('MOVED', 'The edge is at home elsewhere now'))
+      session?.end(endedBy(winner.presence as Presence, claim.presence))
       if (session) leave(session)
     }
     const { presence } = claim
@@ -232,9 +244,15 @@ function staleRecord(newer: Presence): SignalMeshError {
   })
 }
 
-function countAddress(perAddress: Map<string, number>, session: Session, by: number): void {
-  const group = addressGroup(session.remoteAddress)
-  const count = (perAddress.get(group) ?? 0) + by
-  if (count > 0) perAddress.set(group, count)
-  else perAddress.delete(group)
+/** Why a session ends when its edge is at home elsewhere: it moved, or another session is it now. */
+function endedBy(newer: Presence, older: Presence | undefined): SignalMeshError {
+  if (older && !equal(newer.boxKey, older.boxKey)) return replacedBy(newer)
+  return new SignalMeshError('MOVED', 'The edge is at home elsewhere now')
+}
+
+/** The newer presence proves it: a home that only says so must not end a session for good. */
+function replacedBy(presence: Presence): SignalMeshError {
+  return new SignalMeshError('REPLACED', 'Another session of this edge took over', {
+    evidence: presence.bytes,
+  })
 }

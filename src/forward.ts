@@ -13,6 +13,7 @@ import {
   MAX_RECORD_BYTES,
   MAX_SIGNALS_PER_DIAL,
 } from './limits.ts'
+import { createOpens } from './opens.ts'
 import { decodePresence } from './records.ts'
 import {
   CLASS,
@@ -73,6 +74,7 @@ export function createForward(options: ForwardOptions): Forward {
   const counters: Counters = { delivered: 0, forwarded: 0, received: 0, refused: 0 }
   const dials = new Map<NodeId, Dial>()
   const failedAtMs = new Map<NodeId, number>()
+  const countOpen = createOpens(clock)
 
   /** Tells the sender, who is an edge here or at `via`. */
   const refuse = (frame: Uint8Array, error: SignalMeshError, via?: NodeId): void => {
@@ -84,9 +86,15 @@ export function createForward(options: ForwardOptions): Forward {
     else options.send(via, control)
   }
 
+  /** Hands a frame to its target, if that is here. */
+  const deliver = (frame: Uint8Array): boolean => {
+    if (classOf(frame) === CLASS.open) countOpen(fromOf(frame))
+    return options.deliver(toOf(frame), frame)
+  }
+
   const route = (frame: Uint8Array): void => {
     const to = toOf(frame)
-    if (options.deliver(to, frame)) {
+    if (deliver(frame)) {
       counters.delivered += 1
       return
     }
@@ -113,13 +121,21 @@ export function createForward(options: ForwardOptions): Forward {
     }
     const cancelTimer = clock.after(DIAL_TIMEOUT_MS, () => {
       dials.delete(node)
-      failedAtMs.set(node, clock.nowMs())
+      noteFailure(node)
       options.giveUp(dhtKey)
       for (const frame of dial.waiting) refuse(frame, unreachable(node))
     })
     const dial = { waiting: [], dhtKey, cancelTimer }
     dials.set(node, dial)
     return dial
+  }
+
+  const noteFailure = (node: NodeId): void => {
+    const nowMs = clock.nowMs()
+    for (const [other, atMs] of failedAtMs) {
+      if (nowMs - atMs >= DIAL_RETRY_MS) failedAtMs.delete(other)
+    }
+    failedAtMs.set(node, nowMs)
   }
 
   return {
@@ -150,7 +166,7 @@ export function createForward(options: ForwardOptions): Forward {
           throw new SignalMeshError('REFUSED', `Node ${node} does not speak for that home`)
         }
         if (classOf(frame) !== CLASS.control) checkSender(directory, frame, node, clock.nowMs())
-        if (!options.deliver(toOf(frame), frame)) throw notHere(directory, frame, clock.nowMs())
+        if (!deliver(frame)) throw notHere(directory, frame, clock.nowMs())
         counters.received += 1
       } catch (error) {
         refuse(frame, asMeshError(error), node)

@@ -136,6 +136,7 @@ export function decodeWelcome(frame: Uint8Array): Welcome {
   const r = opened(frame, FRAME.welcome)
   const signature = r.bytes(SIGNATURE_BYTES)
   const otherHomes = list(r, MAX_OTHER_HOMES, () => r.text(MAX_URL_BYTES))
+  r.end()
   return { signature, otherHomes }
 }
 
@@ -145,8 +146,8 @@ export function encodeBye(error: SignalMeshError): Uint8Array {
 }
 
 export function decodeBye(frame: Uint8Array): SignalMeshError {
-  const r = opened(frame, FRAME.bye)
-  return readError(r)
+  // It may come before a version is agreed on, so what a later one adds is skipped.
+  return readError(opened(frame, FRAME.bye))
 }
 
 const MAX_ERROR_TEXT_BYTES = 1024
@@ -192,10 +193,7 @@ export function encodeFound(list: FoundList): Uint8Array {
 export function decodeFound(body: Uint8Array): FoundList {
   const r = reader(body)
   const total = r.u32()
-  const found = list(r, MAX_DISCOVER, () => ({
-    presence: decodePresence(r.block(MAX_RECORD_BYTES)),
-    advert: decodeAdvert(r.block(MAX_RECORD_BYTES)),
-  }))
+  const found = list(r, MAX_DISCOVER, () => readFound(r))
   r.end()
   return { total, found }
 }
@@ -217,10 +215,18 @@ export function decodePush(frame: Uint8Array): Push {
   const r = opened(frame, FRAME.push)
   const tag = toHex(r.bytes(KEY_BYTES))
   const kind = r.u8()
-  if (kind === 0) return { kind: 'leave', tag, peer: toHex(r.bytes(KEY_BYTES)) }
-  if (kind !== 1) throw badFrame(`an unknown change ${kind}`)
+  if (kind > 1) throw badFrame(`an unknown change ${kind}`)
+  const push: Push =
+    kind === 0
+      ? { kind: 'leave', tag, peer: toHex(r.bytes(KEY_BYTES)) }
+      : { kind: 'join', tag, found: readFound(r) }
+  r.end()
+  return push
+}
+
+function readFound(r: Reader): Found {
   const presence = decodePresence(r.block(MAX_RECORD_BYTES))
-  return { kind: 'join', tag, found: { presence, advert: decodeAdvert(r.block(MAX_RECORD_BYTES)) } }
+  return { presence, advert: decodeAdvert(r.block(MAX_RECORD_BYTES)) }
 }
 
 function opened(frame: Uint8Array, kind: number): Reader {

@@ -2,7 +2,7 @@
 
 import type { Clock } from './clock.ts'
 import { boxKeyPair } from './crypto.ts'
-import { asMeshError, SignalMeshError } from './errors.ts'
+import { asMeshError, type ErrorCode, SignalMeshError } from './errors.ts'
 import { type SecureLink, secureLink } from './handshake.ts'
 import type { Identity, NodeId } from './identity.ts'
 import { type KeepAlive, keepAlive } from './keepalive.ts'
@@ -27,7 +27,8 @@ export interface NeighboursOptions {
   onGossip(packet: Uint8Array, from: NodeId): void
   onSignal(frame: Uint8Array, from: NodeId): void
   onUp(id: NodeId): void
-  onDown(id: NodeId): void
+  /** `goodbye` is the code with which the node itself ended the link, if it did. */
+  onDown(id: NodeId, goodbye: ErrorCode | undefined): void
 }
 
 export interface Neighbours {
@@ -46,6 +47,7 @@ interface Neighbour {
   readonly secure: SecureLink
   readonly rpc: Rpc
   readonly alive: KeepAlive
+  goodbye: ErrorCode | undefined
 }
 
 export function createNeighbours(options: NeighboursOptions): Neighbours {
@@ -72,7 +74,8 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       send: (frame) => link.send(frame),
       serve: options.serve(remote),
     })
-    const neighbour = { secure, rpc, alive: keepAlive(link, clock) }
+    const alive = keepAlive(link, clock)
+    const neighbour: Neighbour = { secure, rpc, alive, goodbye: undefined }
     neighbours.set(remote, neighbour)
     if (existing) existing.secure.link.close('DUPLICATE')
     link.subscribe((frame) => receive(neighbour, frame))
@@ -90,7 +93,7 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
     if (neighbours.get(remote) !== neighbour) return
     neighbours.delete(remote)
     log.info('Lost the link to node', { node: remote, reason })
-    options.onDown(remote)
+    options.onDown(remote, neighbour.goodbye)
   }
 
   const receive = (neighbour: Neighbour, frame: Uint8Array): void => {
@@ -100,8 +103,10 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       if (frame[0] === FRAME.signal) options.onSignal(frame, remote)
       else if (frame[0] === FRAME.gossip) options.onGossip(frame.subarray(1), remote)
       else if (frame[0] === FRAME.rpc) neighbour.rpc.receive(frame)
-      else if (frame[0] === FRAME.bye) link.close(decodeBye(frame).code)
-      else throw new SignalMeshError('BAD_FRAME', `A frame of unknown kind ${frame[0]}`)
+      else if (frame[0] === FRAME.bye) {
+        neighbour.goodbye = decodeBye(frame).code
+        link.close(neighbour.goodbye)
+      } else throw new SignalMeshError('BAD_FRAME', `A frame of unknown kind ${frame[0]}`)
     } catch (error) {
       const failure = asMeshError(error)
       log.warn('Refused a frame of a neighbour', {

@@ -1,27 +1,19 @@
-/** A mesh node: wires the home's log, the directory, gossip, links, edges and forwarding together. */
+/** A mesh node: takes part in the mesh and is home to edges. */
 
 import { acceptsAuthority } from './authority.ts'
-import { decodeBatch, decodeHead, isSignedByHome } from './batch.ts'
-import { concat } from './bytes.ts'
 import { type Clock, repeat, systemClock } from './clock.ts'
-import { createDirectory } from './directory.ts'
 import { createEdges } from './edges.ts'
 import { loadEpoch } from './epoch.ts'
-import { asMeshError, SignalMeshError } from './errors.ts'
+import { SignalMeshError } from './errors.ts'
 import { type Counters, createForward } from './forward.ts'
-import { createGossip } from './gossip.ts'
-import { createHomeLog } from './homelog.ts'
 import { addressOf, answerHttp } from './http.ts'
 import { loadIdentity, type NodeId } from './identity.ts'
-import { HEARTBEAT_MS, HOME_EXPIRES_MS, MAX_CONTACT_URLS, MAX_OTHER_HOMES } from './limits.ts'
+import { HEARTBEAT_MS, MAX_CONTACT_URLS, MAX_OTHER_HOMES } from './limits.ts'
 import type { Link } from './link.ts'
 import type { Log } from './log.ts'
-import { FRAME } from './messages.ts'
-import { createNeighbours } from './neighbours.ts'
-import { applyBatch, applyHead, isFresh, isNews } from './replica.ts'
+import { createMesh } from './mesh.ts'
 import type { MeshLinkInfo, Runtime, Store, Swarm, UpgradeInfo } from './runtime.ts'
 import { runSession } from './session.ts'
-import { createSync } from './sync.ts'
 import { networkId, PROTOCOL_VERSION } from './topic.ts'
 
 export interface NodeOptions {
@@ -78,59 +70,27 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
   const identity = await loadIdentity(options.store)
   const epoch = await loadEpoch(options.store, clock.nowMs())
   const startedAtMs = clock.nowMs()
-  const directory = createDirectory(network)
   let swarm: Swarm | undefined
   let urls: readonly string[] = publicUrls
   let stopping = false
 
-  const gossip = createGossip({
-    id: identity.id,
-    send: (neighbour, packet) =>
-      void neighbours.send(neighbour, concat(Uint8Array.of(FRAME.gossip), packet)),
-    check: checkGossip,
-    deliver: deliverGossip,
-  })
-  const homeLog = createHomeLog({
+  const mesh = createMesh({
     identity,
     networkId: network,
-    directory,
-    clock,
     epoch,
-    publish: (bytes) => gossip.publish(concat(Uint8Array.of(GOSSIP.batch), bytes)),
-  })
-  const neighbours = createNeighbours({
-    identity,
-    networkId: network,
     clock,
     log,
-    serve: () => sync.serve,
-    onGossip: gossip.receive,
+    contact: () => ({ dhtKey: swarm?.dhtKey, urls: urls.slice(0, MAX_CONTACT_URLS) }),
     onSignal: (frame, from) => forward.fromNode(frame, from),
-    onUp: (id) => {
-      gossip.setNeighbours(neighbours.ids)
-      forward.linked(id)
-      beat()
-      sync.meet(id).catch((error: unknown) => {
-        log.debug('Could not compare homes', { node: id, why: asMeshError(error).message })
-      })
-    },
-    onDown: () => gossip.setNeighbours(neighbours.ids),
+    onLinked: (node) => forward.linked(node),
   })
-  const sync = createSync({
-    networkId: network,
-    directory,
-    clock,
-    log,
-    self: identity.id,
-    request: neighbours.request,
-    flush: homeLog.flush,
-  })
+  const { directory } = mesh
   const edges = createEdges({
     identity,
     networkId: network,
     clock,
     directory,
-    log: homeLog,
+    log: mesh.log,
     acceptsAuthority: (authority) => acceptsAuthority(publicUrls, authority),
     otherHomes: () => otherHomes(directory.homes.values(), identity.id),
     onSignal: (frame, session) => forward.fromEdge(frame, session.peerKey),
@@ -141,63 +101,17 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     directory,
     clock,
     deliver: edges.deliver,
-    send: neighbours.send,
+    send: mesh.neighbours.send,
     dial: (dhtKey) => {
       swarm?.connect(dhtKey)
       return swarm !== undefined
     },
     giveUp: (dhtKey) => swarm?.forget(dhtKey),
   })
-
-  /** Says who signed the data if it is news, so that only that is passed on. */
-  function checkGossip(data: Uint8Array): NodeId | undefined {
-    const bytes = data.subarray(1)
-    const signed = data[0] === GOSSIP.batch ? decodeBatch(bytes) : decodeHead(bytes)
-    if (signed.home === identity.id) return undefined
-    const known = directory.homes.get(signed.home)
-    const news =
-      signed.kind === 'batch'
-        ? isNews(directory, signed.home, signed)
-        : !known || isFresh(signed, known)
-    if (!news) return undefined
-    if (!isSignedByHome(network, signed)) {
-      throw new SignalMeshError(
-        'BAD_SIGNATURE',
-        `A ${signed.kind} that home ${signed.home} did not sign`,
-      )
-    }
-    return signed.home
-  }
-
-  function deliverGossip(data: Uint8Array, from: NodeId): void {
-    const bytes = data.subarray(1)
-    try {
-      if (data[0] === GOSSIP.batch) {
-        const batch = decodeBatch(bytes)
-        if (applyBatch(directory, batch, clock.nowMs()) === 'gap') void sync.pull(from, batch.home)
-        return
-      }
-      const head = decodeHead(bytes)
-      if (applyHead(directory, head, clock.nowMs()).behind) void sync.pull(from, head.home)
-    } catch (error) {
-      const { code, message } = asMeshError(error)
-      log.warn('Refused what a home says', { code, why: message })
-    }
-  }
-
-  function beat(): void {
-    const head = homeLog.head({ dhtKey: swarm?.dhtKey, urls: urls.slice(0, MAX_CONTACT_URLS) })
-    gossip.publish(concat(Uint8Array.of(GOSSIP.head), head.bytes))
-  }
-
   const stopBeating = repeat(clock, HEARTBEAT_MS, () => {
     edges.sweep()
-    for (const home of [...directory.homes.values()]) {
-      if (home.id === identity.id || clock.nowMs() - home.heardAtMs <= HOME_EXPIRES_MS) continue
-      log.info('Home has left the mesh', { node: home.id, edges: home.claims.size })
-      directory.drop(home.id)
-    }
-    beat()
+    mesh.sweep()
+    mesh.beat()
   })
 
   const health = (): Health => ({
@@ -206,7 +120,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     network: options.network,
     protocolVersion: PROTOCOL_VERSION,
     runtime: `${options.runtime.name} ${options.runtime.version}`,
-    neighbours: neighbours.ids.length,
+    neighbours: mesh.neighbours.ids.length,
     edges: edges.count,
     uptimeSeconds: Math.floor((clock.nowMs() - startedAtMs) / 1000),
     mesh: { homes: directory.homes.size, edges: directory.size },
@@ -217,20 +131,23 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     id: identity.id,
     fetch: (request) => answerHttp(request, health, options.assets),
     upgrade: (request, info) => {
-      if (new URL(request.url).pathname !== '/edge')
+      if (new URL(request.url).pathname !== '/edge') {
         return new Response('Not found\n', { status: 404 })
+      }
       if (stopping) return new Response('Stopping\n', { status: 503 })
       const address = addressOf(request, info.remoteAddress, options.trustProxy ?? [])
-      return (link) => void runSession(link, address, edges.host)
+      return (link) => {
+        runSession(link, address, edges.host)
+      }
     },
-    addLink: (link, info) => void neighbours.add(link, info),
+    addLink: (link, info) => void mesh.neighbours.add(link, info),
     useSwarm: (joined) => {
       swarm = joined
-      beat()
+      mesh.beat()
     },
     setUrls: (at) => {
       urls = publicUrls.length ? publicUrls : at
-      beat()
+      mesh.beat()
     },
     health,
     close: async () => {
@@ -239,26 +156,19 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
       stopBeating()
       const bye = new SignalMeshError('GOING_AWAY', 'This node is stopping')
       edges.close(bye)
-      homeLog.flush()
-      neighbours.close(bye)
+      mesh.close(bye)
       forward.close()
-      homeLog.close()
-      gossip.close()
     },
   }
 }
 
-/** The first byte of multicast data. */
-const GOSSIP = { batch: 1, head: 2 } as const
-
+/** Where else an edge could be at home, in random order, so that a stopping node's edges spread. */
 function otherHomes(
   homes: Iterable<{ id: NodeId; contact: { urls: readonly string[] } }>,
   self: NodeId,
 ): string[] {
-  const urls = [...homes]
-    .filter(({ id }) => id !== self)
-    .flatMap(({ contact }) => contact.urls.slice(0, 1))
-  // Shuffled, so that the edges of a node that stops spread over the others.
+  const others = [...homes].filter(({ id }) => id !== self)
+  const urls = others.flatMap(({ contact }) => contact.urls.slice(0, 1))
   for (let i = urls.length - 1; i > 0; i--) {
     const j = Math.floor(Math.random() * (i + 1))
     ;[urls[i], urls[j]] = [urls[j] as string, urls[i] as string]

@@ -96,9 +96,10 @@ export function startHandshake(options: HandshakeOptions): Handshake {
     get split() {
       return split
     },
-    hash: () => symmetric().slice(CHAINING_KEY_BYTES, HASH_END),
+    // Not `slice`: where the state is a Buffer, that gives a view of what changes and is wiped.
+    hash: () => Uint8Array.from(symmetric().subarray(CHAINING_KEY_BYTES, HASH_END)),
     derive: (label) =>
-      cipherKey(hash([utf8(`signal-mesh/${label}`)], symmetric().slice(0, CHAINING_KEY_BYTES))),
+      cipherKey(hash([utf8(`signal-mesh/${label}`)], symmetric().subarray(0, CHAINING_KEY_BYTES))),
     destroy: () => release(state),
   }
 }

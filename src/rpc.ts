@@ -137,7 +137,10 @@ async function answer(serve: Serve, data: Uint8Array): Promise<Uint8Array> {
 function readAnswer(data: Uint8Array): Uint8Array {
   if (data[0] === STATUS_OK) return data.subarray(1)
   if (data[0] !== STATUS_ERROR) throw badFrame('an answer of unknown status')
-  throw readError(reader(data.subarray(1)))
+  const r = reader(data.subarray(1))
+  const error = readError(r)
+  r.end()
+  throw error
 }
 
 /** For methods that are not spoken here. */

@@ -29,6 +29,7 @@ import {
 import { type Bucket, createBucket, take } from './rate.ts'
 import { type Advert, decodeAdvert, decodePresence, type Presence } from './records.ts'
 import { answerOnce, EDGE_METHOD, noSuchMethod } from './rpc.ts'
+import { checkSignal, encodeControl, fromKeyOf } from './signal.ts'
 import { PROTOCOL_VERSION } from './topic.ts'
 
 /** What a session asks of its node. */
@@ -36,6 +37,8 @@ export interface SessionHost {
   readonly identity: Identity
   readonly networkId: Uint8Array
   readonly clock: Clock
+  /** Counts a socket of this address, until the returned function is called; throws over the bound. */
+  admit(remoteAddress: string): () => void
   /** Whether edges may dial this node there. */
   acceptsAuthority(authority: string): boolean
   /** Takes the edge on; throws a typed refusal. `adverts` were checked. */
@@ -80,9 +83,12 @@ export function runSession(link: Link, remoteAddress: string, host: SessionHost)
   })
   let peerKey: Uint8Array | undefined
   let peer = ''
+  let over = false
   const signals = createBucket(SIGNALS_PER_SECOND, SIGNALS_BURST)
   const requests = createBucket(REQUESTS_PER_SECOND, REQUESTS_BURST)
+  const refusals = createBucket(SIGNALS_PER_SECOND, SIGNALS_BURST)
   const alive = keepAlive(link, clock)
+  let release = (): void => {}
   const cancelTimer = clock.after(EDGE_PROOF_MS, () =>
     session.end(new SignalMeshError('TIMEOUT', `No proof came within ${EDGE_PROOF_MS} ms`)),
   )
@@ -97,7 +103,9 @@ export function runSession(link: Link, remoteAddress: string, host: SessionHost)
       return peerKey ?? new Uint8Array(KEY_BYTES)
     },
     send: (frame) => {
+      if (over) return false
       if (link.bufferedBytes > MAX_BUFFERED_BYTES) {
+        over = true
         link.close('TOO_SLOW')
         return false
       }
@@ -105,6 +113,8 @@ export function runSession(link: Link, remoteAddress: string, host: SessionHost)
       return true
     },
     end: (error) => {
+      if (over) return
+      over = true
       link.send(encodeBye(error))
       link.close(error.code)
     },
@@ -129,18 +139,37 @@ export function runSession(link: Link, remoteAddress: string, host: SessionHost)
     if (alive.heard(frame)) return
     if (!peerKey) prove(frame)
     else if (frame[0] === FRAME.signal) {
-      within(signals, clock, 'signals')
-      host.signal(session, frame)
+      const tooMany = tooManyOf(signals, 'signals')
+      if (tooMany) refuseSignal(frame, tooMany)
+      else host.signal(session, frame)
     } else if (frame[0] === FRAME.rpc) {
-      within(requests, clock, 'requests')
-      answerOnce(frame, serveEdge(session, host), session.send).catch(fail)
+      const tooMany = tooManyOf(requests, 'requests')
+      const serve = tooMany ? () => Promise.reject(tooMany) : serveEdge(session, host)
+      answerOnce(frame, serve, session.send).catch(fail)
     } else if (frame[0] === FRAME.bye) link.close('GOODBYE')
     else throw new SignalMeshError('BAD_FRAME', `A frame of unknown kind ${frame[0]}`)
+  }
+
+  /** The refusal that is due over a bound. Who goes on in spite of refusals is shown the door. */
+  const tooManyOf = (bucket: Bucket, what: string): SignalMeshError | undefined => {
+    const retryAfterMs = take(bucket, clock.nowMs())
+    if (retryAfterMs === 0) return undefined
+    const error = new SignalMeshError('RATE_LIMITED', `Too many ${what}`, { retryAfterMs })
+    if (take(refusals, clock.nowMs()) > 0) throw error
+    return error
+  }
+
+  const refuseSignal = (frame: Uint8Array, error: SignalMeshError): void => {
+    checkSignal(host.networkId, frame)
+    fromKeyOf(frame).set(session.peerKey)
+    session.send(encodeControl(host.networkId, frame, error, host.identity.keys.publicKey))
   }
 
   const fail = (error: unknown): void => session.end(asMeshError(error))
 
   link.subscribe((frame) => {
+    // A socket that is being closed may still bring frames for a while.
+    if (over) return
     try {
       receive(frame)
     } catch (error) {
@@ -150,16 +179,17 @@ export function runSession(link: Link, remoteAddress: string, host: SessionHost)
   void link.closed.then(() => {
     cancelTimer()
     alive.stop()
+    over = true
+    release()
     if (peerKey) host.leave(session)
   })
-  link.send(hello)
+  try {
+    release = host.admit(remoteAddress)
+    link.send(hello)
+  } catch (error) {
+    fail(error)
+  }
   return session
-}
-
-function within(bucket: Bucket, clock: Clock, what: string): void {
-  const waitMs = take(bucket, clock.nowMs())
-  if (waitMs === 0) return
-  throw new SignalMeshError('RATE_LIMITED', `Too many ${what}`, { retryAfterMs: waitMs })
 }
 
 function checkProof(proof: Proof, hello: Uint8Array, host: SessionHost): void {

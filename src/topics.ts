@@ -27,8 +27,21 @@ export function createTopicIndex(random: () => number = Math.random): TopicIndex
   const topics = new Map<string, Members>()
   const tagsOf = new Map<PeerId, Set<string>>()
   const listeners: ((change: TopicChange) => void)[] = []
-  const emit = (change: TopicChange): void => {
-    for (const listener of listeners) listener(change)
+  const untold: TopicChange[] = []
+  let telling = false
+
+  /** A listener may change the index; what follows from that is told after what came first. */
+  const tell = (changes: readonly TopicChange[]): void => {
+    untold.push(...changes)
+    if (telling) return
+    telling = true
+    try {
+      for (let change = untold.shift(); change; change = untold.shift()) {
+        for (const listener of listeners) listener(change)
+      }
+    } finally {
+      telling = false
+    }
   }
 
   const add = (tag: string, peer: PeerId): void => {
@@ -61,8 +74,10 @@ export function createTopicIndex(random: () => number = Math.random): TopicIndex
       for (const tag of left) remove(tag, peer)
       for (const tag of joined) add(tag, peer)
       // Told only when the index is whole again, for a listener may look into it.
-      for (const tag of left) emit({ tag, peer, kind: 'leave' })
-      for (const tag of joined) emit({ tag, peer, kind: 'join' })
+      tell([
+        ...left.map((tag) => ({ tag, peer, kind: 'leave' as const })),
+        ...joined.map((tag) => ({ tag, peer, kind: 'join' as const })),
+      ])
     },
     count: (tag) => topics.get(tag)?.list.length ?? 0,
     sample: (tag) => draw(topics.get(tag)?.list ?? [], random),

@@ -9,6 +9,8 @@ export const DONE_WITHIN_MS = 15_000
 export interface Visitor {
   readonly page: Page
   readonly id: string
+  /** The origins of all that the page has asked for or opened a socket to. */
+  readonly reached: ReadonlySet<string>
   /** Waits until the topic's watch shows the peer at that home. */
   finds(peer: string, home: string): Promise<void>
   /** Asks once who is in the topic: each peer's home by its id. */
@@ -20,7 +22,14 @@ export interface Visitor {
   says(peer: string, text: string): Promise<void>
   hears(peer: string, text: string): Promise<void>
   /** The state of the connection, and how many there have been to this peer. */
-  connectionTo(peer: string): Promise<{ state: string; count: number; path: string }>
+  connectionTo(peer: string): Promise<{ state: string; count: number }>
+  /** From now on, or no more, sockets that the page opens reach nothing. */
+  cutOff(is: boolean): Promise<void>
+  /** The NodeId of the home; empty while there is none. */
+  home(): Promise<string>
+  losesHome(): Promise<void>
+  /** Waits for a home; gives its NodeId. */
+  comesHome(): Promise<string>
   close(): Promise<void>
 }
 
@@ -31,10 +40,12 @@ export async function visit(
   options: KitOptions,
   errors: string[] = [],
 ): Promise<Visitor> {
-  const page = await openPage(browser, nodeUrl, errors)
+  const page = await openPage(browser, errors)
+  const reached = originsOf(page)
+  await page.goto(blankOf(nodeUrl))
   const id = await page.evaluate(startKit, options)
   if (typeof id !== 'string') throw new Error(`The page cannot join: ${JSON.stringify(id)}`)
-  return visitorOf(page, id, options.topic)
+  return visitorOf(page, id, options.topic, reached)
 }
 
 /** Tries to join where that must fail, and gives the failure. */
@@ -43,28 +54,40 @@ export async function visitInVain(
   nodeUrl: string,
   options: KitOptions,
 ): Promise<Failure> {
-  const page = await openPage(browser, nodeUrl, [])
+  const page = await openPage(browser, [])
+  await page.goto(blankOf(nodeUrl))
   const failure = await page.evaluate(startKit, options)
   await page.context().close()
   if (typeof failure === 'string') throw new Error(`The page joined as ${failure}`)
   return failure
 }
 
-/** A page of the node's own origin that holds nothing of ours yet: what the node says of its health. */
-async function openPage(browser: Browser, nodeUrl: string, errors: string[]): Promise<Page> {
+async function openPage(browser: Browser, errors: string[]): Promise<Page> {
   const context = await browser.newContext()
   const page = await context.newPage()
   page.on('pageerror', ({ message }) => errors.push(message))
   await page.addInitScript(watchPage)
-  await page.goto(new URL('/health', nodeUrl).href)
   return page
 }
 
-function visitorOf(page: Page, id: string, topic: string): Visitor {
+/** A page of the node's own origin that holds nothing of ours yet. */
+function blankOf(nodeUrl: string): string {
+  return new URL('/health', nodeUrl).href
+}
+
+function originsOf(page: Page): Set<string> {
+  const origins = new Set<string>()
+  page.on('request', (request) => origins.add(new URL(request.url()).origin))
+  page.on('websocket', (socket) => origins.add(new URL(socket.url()).origin))
+  return origins
+}
+
+function visitorOf(page: Page, id: string, topic: string, reached: ReadonlySet<string>): Visitor {
   const boundMs = DONE_WITHIN_MS
   return {
     page,
     id,
+    reached,
     finds: (peer, home) =>
       page.evaluate(
         async ({ peer, home, boundMs }) => {
@@ -117,10 +140,22 @@ function visitorOf(page: Page, id: string, topic: string): Visitor {
     connectionTo: (peer) =>
       page.evaluate((peer) => {
         const friend = kit.friends.get(peer)
-        if (!friend) return { state: 'none', count: 0, path: '' }
-        const { state, path } = friend.connection
-        return { state, count: friend.count, path }
+        return { state: friend?.connection.state ?? 'none', count: friend?.count ?? 0 }
       }, peer),
+    cutOff: (is) =>
+      page.evaluate((is) => {
+        globalThis.cutOff = is
+      }, is),
+    home: () => page.evaluate(() => kit.edge.home.nodeId),
+    losesHome: () =>
+      page.evaluate(async (boundMs) => {
+        await kit.until('the home is lost', boundMs, () => kit.edge.home.nodeId === '')
+      }, boundMs),
+    comesHome: () =>
+      page.evaluate(
+        (boundMs) => kit.until('there is a home', boundMs, () => kit.edge.home.nodeId || undefined),
+        boundMs,
+      ),
     close: () => page.context().close(),
   }
 }

@@ -3,7 +3,7 @@
 import { toHex } from '../bytes.ts'
 import type { Clock } from '../clock.ts'
 import type { KeyPair } from '../crypto.ts'
-import { type ErrorCode, SignalMeshError } from '../errors.ts'
+import { asMeshError, type ErrorCode, SignalMeshError } from '../errors.ts'
 import type { Identity, PeerId } from '../identity.ts'
 import { LINGER_MS } from '../limits.ts'
 import type { Presence } from '../records.ts'
@@ -58,14 +58,21 @@ export interface Call {
   readonly connection: Connection | undefined
   /** Aborted when the call is over. */
   readonly signal: AbortSignal
-  /** Begins to connect: sends the offer, or takes the one that came. */
+  /** Whether it was started or refused. */
+  readonly taken: boolean
+  readonly refused: boolean
+  /** Begins to connect: sends the offer, or takes the one that came. Only once. */
   start(topic: string): void
-  refuse(code: ErrorCode, reason: string): void
+  /** Tells the other side why not, unless it was taken already. */
+  refuse(error: SignalMeshError): void
   /** Ends it here, without a word to the other side. */
   drop(): void
   /** Ends it and tells the other side. */
   hangUp(error: SignalMeshError): void
 }
+
+/** What a caller may say while the application decides: an offer and more candidates than any has. */
+const MAX_EARLY_ITEMS = 256
 
 export function createCall(context: CallContext, options: CallOptions, events: CallEvents): Call {
   const { clock } = context
@@ -76,6 +83,7 @@ export function createCall(context: CallContext, options: CallOptions, events: C
   let rtc: Rtc | undefined
   let source: ConnectionSource | undefined
   let offered = false
+  let refusing = false
 
   const sealed = createSealed({
     networkId: context.networkId,
@@ -96,8 +104,9 @@ export function createCall(context: CallContext, options: CallOptions, events: C
   const end = (error: SignalMeshError): void => {
     if (over.signal.aborted) return
     drop()
-    source?.end(error.message)
+    // Out of the tables first: who hears of the end may connect again at once.
     events.onEnd(call, error)
+    source?.end(error.message)
   }
 
   const drop = (): void => {
@@ -109,10 +118,11 @@ export function createCall(context: CallContext, options: CallOptions, events: C
   const take = (item: Item): void => {
     if (item.kind === 'topic') tag ||= toHex(item.tag)
     else if (item.kind === 'metadata') metadata = item.data
-    else if (item.kind === 'bye') end(new SignalMeshError('PEER_LEFT', item.reason || 'The peer left'))
+    else if (item.kind === 'bye')
+      end(new SignalMeshError('PEER_LEFT', item.reason || 'The peer left'))
     else if (item.kind === 'refused') refused(item.code, item.reason)
     else if (rtc) rtc.take(item)
-    else early.push(item)
+    else if (early.length < MAX_EARLY_ITEMS) early.push(item)
   }
 
   const refused = (code: ErrorCode, reason: string): void => {
@@ -123,11 +133,30 @@ export function createCall(context: CallContext, options: CallOptions, events: C
 
   /** Tells the other side; the first description opens the attempt or answers it. */
   const say = (item: Item): void => {
-    if (over.signal.aborted) return
+    if (over.signal.aborted || refusing) return
     const isFirst = item.kind === 'description' && !sealed.answered
-    if (isFirst && options.initiator) open(item)
-    else if (isFirst) sealed.answer([item])
-    else sealed.send([item])
+    try {
+      if (isFirst && options.initiator) open(item)
+      else if (isFirst) sealed.answer([item])
+      else sealed.send([item])
+    } catch (error) {
+      giveUp(asMeshError(error))
+    }
+  }
+
+  /** Something on this side fails: who called is told why where it can still be told. */
+  const giveUp = (error: SignalMeshError): void => {
+    if (options.initiator || sealed.answered) hangUp(error)
+    else sayRefused(error)
+  }
+
+  const sayRefused = ({ code, message }: SignalMeshError): void => {
+    refusing = true
+    rtc?.close()
+    sealed.answer([{ kind: 'refused', code, reason: message }])
+    // Kept for a while, so that a lost refusal is said again.
+    const cancel = clock.after(LINGER_MS, () => end(new SignalMeshError(code, message)))
+    over.signal.addEventListener('abort', cancel)
   }
 
   const open = (offer: Item): void => {
@@ -147,6 +176,23 @@ export function createCall(context: CallContext, options: CallOptions, events: C
     end(error)
   }
 
+  const makeRtc = (topic: string): Rtc =>
+    context.makeRtc({
+      initiator: options.initiator,
+      config: context.config,
+      wrtc: context.wrtc,
+      onItem: say,
+      onOpen: () => {
+        const about = { id: call.peer, topic, clock, rtc: rtc as Rtc }
+        source = makeConnection(about, (why) => hangUp(new SignalMeshError('CLOSED', why)))
+        events.onOpen(call, source.connection)
+      },
+      onData: (data) => source?.receive(data),
+      onClose: (error) => {
+        if (!refusing) end(error ?? new SignalMeshError('PEER_LEFT', 'The peer has left'))
+      },
+    })
+
   const call: Call = {
     id: toHex(options.connection),
     peer: options.presence.peer,
@@ -162,26 +208,25 @@ export function createCall(context: CallContext, options: CallOptions, events: C
       return source?.connection
     },
     signal: over.signal,
+    get refused() {
+      return refusing
+    },
+    get taken() {
+      return rtc !== undefined || refusing
+    },
     start: (topic) => {
-      rtc = context.makeRtc({
-        initiator: options.initiator,
-        config: context.config,
-        wrtc: context.wrtc,
-        onItem: say,
-        onOpen: () => {
-          const about = { id: call.peer, topic, clock, rtc: rtc as Rtc }
-          source = makeConnection(about, (why) => hangUp(new SignalMeshError('CLOSED', why)))
-          events.onOpen(call, source.connection)
-        },
-        onData: (data) => source?.receive(data),
-        onClose: (error) => end(error ?? new SignalMeshError('PEER_LEFT', 'The peer has left')),
-      })
+      if (call.taken || over.signal.aborted) return
+      try {
+        rtc = makeRtc(topic)
+      } catch (cause) {
+        const text = `WebRTC does not work here: ${asMeshError(cause).message}`
+        giveUp(new SignalMeshError('RTC_FAILED', text, { cause }))
+        return
+      }
       for (const item of early.splice(0)) rtc.take(item)
     },
-    refuse: (code, reason) => {
-      sealed.answer([{ kind: 'refused', code, reason }])
-      // Kept for a while, so that a lost refusal is said again.
-      clock.after(LINGER_MS, () => end(new SignalMeshError(code, reason)))
+    refuse: (error) => {
+      if (!call.taken && !over.signal.aborted) sayRefused(error)
     },
     drop,
     hangUp,

@@ -4,20 +4,22 @@ import { compare, fromHex, toHex } from '../bytes.ts'
 import { randomBytes } from '../crypto.ts'
 import { asMeshError, SignalMeshError } from '../errors.ts'
 import type { PeerId } from '../identity.ts'
-import { CONNECT_TIMEOUT_MS, MAX_ATTEMPTS, MAX_ENDED_CALLS } from '../limits.ts'
+import { CONNECT_TIMEOUT_MS, MAX_ATTEMPTS, MAX_ENDED_CALLS, RESEND_AFTER_MS } from '../limits.ts'
 import { isAuthentic, type Presence } from '../records.ts'
 import {
-  checkSignal,
   CLASS,
-  classOf,
   CONNECTION_BYTES,
+  checkSignal,
+  classOf,
   connectionOf,
   fromKeyOf,
+  fromOf,
   readControl,
 } from '../signal.ts'
 import { type Call, type CallContext, type CallEvents, createCall } from './call.ts'
 import type { Connection } from './connection.ts'
-import { presenceOfOpening } from './sealed.ts'
+import { report } from './events.ts'
+import { presenceOfOpening } from './sealing.ts'
 
 export interface CallsOptions extends CallContext {
   /** The signed presence of a peer, as the mesh knows it. */
@@ -84,7 +86,8 @@ export function createCalls(options: CallsOptions): Calls {
       // A peer that connects anew has lost the old connection.
       for (const other of [...calls.values()]) {
         if (other === call || other.peer !== call.peer || other.tag !== call.tag) continue
-        if (other.connection) other.hangUp(new SignalMeshError('REPLACED', 'The peer connected anew'))
+        if (other.connection)
+          other.hangUp(new SignalMeshError('REPLACED', 'The peer connected anew'))
       }
       attemptOf(call)?.settle(connection)
       options.onConnection(connection)
@@ -115,9 +118,20 @@ export function createCalls(options: CallsOptions): Calls {
     const running = attempts.get(keyOf(request.peer, tag))
     if (running) return running.promise
     if (attempts.size >= MAX_ATTEMPTS) {
-      return Promise.reject(new SignalMeshError('TOO_MANY', `Over ${MAX_ATTEMPTS} attempts at once`))
+      return Promise.reject(
+        new SignalMeshError('TOO_MANY', `Over ${MAX_ATTEMPTS} attempts at once`),
+      )
     }
     const attempt = begin(request, tag)
+    const ringing = [...calls.values()].find(
+      (call) => call.peer === request.peer && call.tag === tag && !call.initiator && !call.refused,
+    )
+    if (ringing) {
+      // To call the peer that is calling is to answer it.
+      attempt.call = ringing
+      ringing.start(request.topic)
+      return attempt.promise
+    }
     options.lookup(request.peer).then(
       (presence) => {
         // The peer's own call may have come first, or the caller may have given up.
@@ -185,7 +199,7 @@ export function createCalls(options: CallsOptions): Calls {
   const answer = async (call: Call): Promise<void> => {
     const topic = options.topicOf(call.tag)
     if (topic === undefined) {
-      call.refuse('NOT_ADVERTISED', 'it is not in this topic')
+      call.refuse(new SignalMeshError('NOT_ADVERTISED', 'it is not in this topic'))
       return
     }
     const attempt = attempts.get(keyOf(call.peer, call.tag))
@@ -199,10 +213,9 @@ export function createCalls(options: CallsOptions): Calls {
     call.signal.addEventListener('abort', cancelTimer)
     try {
       await options.ask(call, topic)
-      if (!call.signal.aborted) call.start(topic)
+      call.start(topic)
     } catch (error) {
-      const { code, message } = asMeshError(error, 'REFUSED')
-      if (!call.signal.aborted) call.refuse(code, message)
+      call.refuse(asMeshError(error, 'REFUSED'))
     }
   }
 
@@ -211,7 +224,7 @@ export function createCalls(options: CallsOptions): Calls {
     const own = attempt.call
     const ownWins = own && compare(identity.keys.publicKey, fromHex(call.peer)) < 0
     if (ownWins) {
-      call.refuse('GLARE', 'both called at once')
+      call.refuse(new SignalMeshError('GLARE', 'both called at once'))
       return
     }
     attempt.call = call
@@ -219,27 +232,36 @@ export function createCalls(options: CallsOptions): Calls {
     call.start(topic)
   }
 
-  const receiveControl = (frame: Uint8Array): void => {
-    const call = calls.get(toHex(connectionOf(frame)))
+  const receiveControl = (call: Call, frame: Uint8Array): void => {
     const { code, retryAfterMs } = readControl(frame)
     // A node's word may fail an attempt but never ends what two edges have with each other.
-    if (!call || call.connection || call.sealed.answered) return
+    if (call.connection || call.sealed.answered) return
     if (code === 'MOVED' || code === 'RATE_LIMITED') {
-      clock.after(retryAfterMs || CONTROL_RETRY_MS, () => call.sealed.resend())
+      call.sealed.resendAfter(Math.min(retryAfterMs || CONTROL_RETRY_MS, RESEND_AFTER_MS))
     } else {
       events.onEnd(call, new SignalMeshError(code, controlText(code, call.peer)))
     }
   }
 
+  const receive = (frame: Uint8Array): void => {
+    checkSignal(networkId, frame)
+    const call = calls.get(toHex(connectionOf(frame)))
+    if (!call) {
+      if (classOf(frame) === CLASS.open) receiveOpening(frame)
+    } else if (fromOf(frame) !== call.peer) {
+      throw new SignalMeshError('BAD_SIGNATURE', 'A stranger names the connection of others')
+    } else if (classOf(frame) === CLASS.control) receiveControl(call, frame)
+    else call.sealed.receive(frame)
+  }
+
   return {
     connect,
     receive: (frame) => {
-      checkSignal(networkId, frame)
-      if (classOf(frame) === CLASS.control) receiveControl(frame)
-      else {
-        const call = calls.get(toHex(connectionOf(frame)))
-        if (call) call.sealed.receive(frame)
-        else if (classOf(frame) === CLASS.open) receiveOpening(frame)
+      try {
+        receive(frame)
+      } catch (error) {
+        // Anybody may send anything: it costs the sender's frame and nothing here.
+        if (!(error instanceof SignalMeshError)) report(error)
       }
     },
     resend: () => {

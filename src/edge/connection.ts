@@ -1,5 +1,6 @@
 /** A connection: what two edges have with each other once their RTC connection is open. */
 
+import { utf8 } from '../bytes.ts'
 import type { Clock } from '../clock.ts'
 import { SignalMeshError } from '../errors.ts'
 import type { PeerId } from '../identity.ts'
@@ -79,6 +80,7 @@ export function makeConnection(
   }
 
   const flush = (): void => {
+    if (events.count('message') === 0) return
     for (const message of early.splice(0)) events.emit('message', message)
   }
 
@@ -134,6 +136,8 @@ async function* messagesOf(connection: Connection): AsyncGenerator<string | Uint
     connection.on('close', () => wake()),
   ]
   try {
+    // What came before the first listener is handed over in a microtask.
+    await undefined
     for (;;) {
       while (queue.length) yield queue.shift() as string | Uint8Array
       if (connection.state === 'closed') return
@@ -148,9 +152,17 @@ function checkMessage(data: unknown): void {
   if (typeof data !== 'string' && !(data instanceof Uint8Array)) {
     throw new SignalMeshError('BAD_ARGUMENT', 'A message must be a string or a Uint8Array')
   }
-  // A string takes at most three bytes for each of its units.
-  const bytes = typeof data === 'string' ? data.length * 3 : data.length
-  if (bytes > MAX_MESSAGE_BYTES) {
+  if (isTooLong(data)) {
     throw new SignalMeshError('TOO_LARGE', `A message holds at most ${MAX_MESSAGE_BYTES} bytes`)
   }
+}
+
+function isTooLong(data: string | Uint8Array): boolean {
+  if (data.length > MAX_MESSAGE_BYTES) return true
+  // A string takes one to three bytes for each of its units; most need not be counted.
+  return (
+    typeof data === 'string' &&
+    data.length * 3 > MAX_MESSAGE_BYTES &&
+    utf8(data).length > MAX_MESSAGE_BYTES
+  )
 }

@@ -12,7 +12,8 @@ export function createEvents<Map extends object>(): Events<Map> {
   const listeners: { [Name in keyof Map]?: Set<(value: Map[Name]) => void> } = {}
   return {
     on: (name, fn) => {
-      if (typeof fn !== 'function') throw new TypeError(`Listener of "${String(name)}" is no function`)
+      if (typeof fn !== 'function')
+        throw new TypeError(`Listener of "${String(name)}" is no function`)
       const all = listeners[name] ?? new Set()
       listeners[name] = all.add(fn)
       return () => void all.delete(fn)

@@ -1,7 +1,7 @@
 /** What two edges say inside sealed signals: typed items, of which unknown ones are skipped. */
 
 import { badFrame, fromUtf8, reader, utf8, writer } from '../bytes.ts'
-import { codeOfNumber, CODE_NUMBERS, type ErrorCode } from '../errors.ts'
+import { CODE_NUMBERS, codeOfNumber, type ErrorCode } from '../errors.ts'
 import { MAX_SIGNAL_BYTES } from '../limits.ts'
 
 export type Item =
@@ -31,8 +31,9 @@ const KIND = {
   metadata: 13,
 } as const
 
-/** The application's word to who is called, and the reason of a refusal or goodbye. */
-const MAX_METADATA_BYTES = 4096
+/** The application's word to who is called. */
+export const MAX_METADATA_BYTES: number = 4096
+/** The reason of a refusal or goodbye, and the name of a media section. */
 const MAX_TEXT_BYTES = 512
 const NO_INDEX = 0xffff
 
@@ -65,10 +66,18 @@ function encodeItem(item: Item): Uint8Array {
     case 'topic':
       return item.tag
     case 'description':
-      return writer(4096).u8(item.type === 'offer' ? 1 : 2).bytes(utf8(item.sdp)).done()
+      return writer(4096)
+        .u8(item.type === 'offer' ? 1 : 2)
+        .bytes(utf8(item.sdp))
+        .done()
     case 'candidate': {
-      const w = writer().u16(item.sdpMLineIndex ?? NO_INDEX).u8(item.sdpMid === null ? 0 : 1)
-      return w.text(item.sdpMid ?? '').bytes(utf8(item.candidate)).done()
+      const w = writer()
+        .u16(item.sdpMLineIndex ?? NO_INDEX)
+        .u8(item.sdpMid === null ? 0 : 1)
+      return w
+        .text(item.sdpMid ?? '')
+        .bytes(utf8(item.candidate))
+        .done()
     }
     case 'renegotiate':
       return new Uint8Array(0)

@@ -1,23 +1,33 @@
 /** The edge: joins the mesh at a home node, finds peers by topic, connects to them. */
 
-import { fromHex, reader, toHex, writer } from '../bytes.ts'
+import { fromHex, toHex, writer } from '../bytes.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { boxKeyPair } from '../crypto.ts'
-import { asMeshError, SignalMeshError } from '../errors.ts'
+import { SignalMeshError } from '../errors.ts'
 import { makeIdentity, type NodeId, type PeerId } from '../identity.ts'
-import { CONNECT_TIMEOUT_MS, JOIN_TIMEOUT_MS, MAX_DISCOVER, MAX_TOPICS_PER_EDGE } from '../limits.ts'
+import { JOIN_TIMEOUT_MS, MAX_DISCOVER, MAX_TOPICS_PER_EDGE } from '../limits.ts'
 import type { Link } from '../link.ts'
 import { decodeFound, type Found } from '../messages.ts'
 import { decodePresence, isAuthentic, type Presence } from '../records.ts'
 import { EDGE_METHOD } from '../rpc.ts'
 import { networkId, type Topic, topicTag } from '../topic.ts'
+import { noHomeError } from './asking.ts'
 import { createCalls } from './calls.ts'
 import type { Connection } from './connection.ts'
 import { createEvents, report } from './events.ts'
 import { createHome, type HomeStatus } from './home.ts'
+import {
+  type ConnectOptions,
+  checkAbortSignal,
+  checkConnect,
+  checkJoin,
+  checkLimit,
+  homeUrls,
+  type JoinOptions,
+} from './options.ts'
 import { type MakeRtc, makeRtc } from './rtc.ts'
 import { dialSocket } from './socket.ts'
-import { createWatches, type Change } from './watch.ts'
+import { type Change, createWatches } from './watch.ts'
 
 export type { ErrorCode } from '../errors.ts'
 export { SignalMeshError } from '../errors.ts'
@@ -25,51 +35,13 @@ export type { NodeId, PeerId } from '../identity.ts'
 export type { Topic } from '../topic.ts'
 export type { Connection, ConnectionEvents, ConnectionState, Path } from './connection.ts'
 export type { HomeState, HomeStatus } from './home.ts'
+export type { ConnectOptions, Incoming, JoinOptions } from './options.ts'
 export type { Change } from './watch.ts'
-
-export interface JoinOptions {
-  /** Nodes to be at home with, the first that answers. Default: the page's own origin. */
-  readonly urls?: readonly string[]
-  /** Genesis name of the network. Default: `main`. */
-  readonly network?: string
-  /** 32 bytes of seed; without it a new PeerId for this session. */
-  readonly identity?: Uint8Array
-  /** STUN and TURN servers. Default: none of anybody's. */
-  readonly iceServers?: readonly RTCIceServer[]
-  readonly iceTransportPolicy?: RTCIceTransportPolicy
-  /** An implementation of WebRTC where the runtime has none. */
-  readonly wrtc?: object
-  /** Aborting it closes the edge, also after joining. */
-  readonly signal?: AbortSignal
-  /** Decides on each call. Without it, calls in advertised topics are accepted. */
-  readonly onIncoming?: (call: Incoming) => void | Promise<void>
-}
-
-/** A call by a peer, to be accepted or refused. */
-export interface Incoming {
-  readonly id: PeerId
-  readonly topic: string
-  readonly metadata: Uint8Array
-  /** Aborted when the caller gives up. */
-  readonly signal: AbortSignal
-  accept(): void
-  refuse(reason?: string): void
-}
 
 export interface Peer {
   readonly id: PeerId
   /** The node at which the peer is at home. */
   readonly home: NodeId
-}
-
-export interface ConnectOptions {
-  /** The topic that both are in. */
-  readonly topic: Topic
-  /** Up to 4 KiB for the called application. */
-  readonly metadata?: Uint8Array
-  /** Default: 30,000. */
-  readonly timeoutMs?: number
-  readonly signal?: AbortSignal
 }
 
 export interface EdgeEvents {
@@ -116,6 +88,8 @@ export function joinMesh(options: JoinOptions = {}): Promise<Edge> {
 
 /** `joinMesh` on other ground. */
 export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge> {
+  checkJoin(options)
+  if (options.signal?.aborted) throw abortedError(options.signal)
   const { clock } = ground
   const network = options.network ?? 'main'
   const id = networkId(network)
@@ -174,24 +148,26 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
   }
 
   const shut = (): void => {
+    options.signal?.removeEventListener('abort', onAbort)
     calls.close()
     watches.close()
     home.close()
-    options.signal?.removeEventListener('abort', shut)
   }
+  const onAbort = (): void => {
+    shut()
+    joined.settle(abortedError(options.signal))
+  }
+  options.signal?.addEventListener('abort', onAbort)
 
   await new Promise<void>((resolve, reject) => {
-    const cancelTimer = clock.after(JOIN_TIMEOUT_MS, () => joined.settle(noHome(home.lastError)))
+    const cancelTimer = clock.after(JOIN_TIMEOUT_MS, () =>
+      joined.settle(noHomeError(home.lastError)),
+    )
     joined.settle = (error) => {
       cancelTimer()
       if (error) reject(error)
       else resolve()
     }
-    options.signal?.addEventListener('abort', () => {
-      shut()
-      joined.settle(new SignalMeshError('ABORTED', 'Joining was aborted'))
-    })
-    if (options.signal?.aborted) joined.settle(new SignalMeshError('ABORTED', 'Joining was aborted'))
   }).catch((error: unknown) => {
     shut()
     throw error
@@ -208,34 +184,44 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
       if (!topics.has(toHex(tag)) && topics.size >= MAX_TOPICS_PER_EDGE) {
         throw new SignalMeshError('TOO_MANY', `An edge has at most ${MAX_TOPICS_PER_EDGE} topics`)
       }
+      const isNew = !topics.has(toHex(tag))
       topics.set(toHex(tag), nameOf(topic))
-      await home.advertise(tag, new Uint8Array(0))
+      try {
+        await home.advertise(tag, new Uint8Array(0))
+      } catch (error) {
+        if (isNew) topics.delete(toHex(tag))
+        throw error
+      }
     },
     unadvertise: async (topic) => {
       const tag = topicTag(network, topic)
       topics.delete(toHex(tag))
       await home.unadvertise(tag)
     },
-    discover: async (topic, { limit = MAX_DISCOVER } = {}) => {
+    discover: async (topic, request = {}) => {
       const tag = topicTag(network, topic)
+      const limit = checkLimit(request.limit)
       // One more than asked for, since this edge may be in the sample.
-      const body = writer(33).bytes(tag).u8(Math.min(limit + 1, MAX_DISCOVER)).done()
+      const body = writer(33)
+        .bytes(tag)
+        .u8(Math.min(limit + 1, MAX_DISCOVER))
+        .done()
       const list = decodeFound(await home.request(EDGE_METHOD.discover, body))
       const peers = found(toHex(tag), list.found).slice(0, limit)
-      return { peers: peers.map(peerOf), total: list.total - (topics.has(toHex(tag)) ? 1 : 0) }
+      const others = list.total - (topics.has(toHex(tag)) ? 1 : 0)
+      return { peers: peers.map(peerOf), total: Math.max(peers.length, others) }
     },
-    watch: (topic, { signal } = {}) => watches.watch(topicTag(network, topic), signal),
-    connect: async (peer, request) => {
-      checkPeer(peer, identity.id)
-      return calls.connect({
-        peer: peer.toLowerCase(),
+    watch: (topic, { signal } = {}) => {
+      checkAbortSignal(signal)
+      return watches.watch(topicTag(network, topic), signal)
+    },
+    connect: async (peer, request) =>
+      calls.connect({
+        ...checkConnect(peer, request, identity.id),
         tag: topicTag(network, request.topic),
         topic: nameOf(request.topic),
-        metadata: request.metadata ?? new Uint8Array(0),
-        timeoutMs: request.timeoutMs ?? CONNECT_TIMEOUT_MS,
         signal: request.signal,
-      })
-    },
+      }),
     on: events.on,
     close: async () => shut(),
     [Symbol.asyncDispose]: async () => shut(),
@@ -275,20 +261,6 @@ function ask(
   })
 }
 
-function homeUrls(urls: readonly string[] | undefined): readonly string[] {
-  const own = globalThis.location?.origin
-  const all = urls ?? (own ? [own] : [])
-  if (all.length === 0) {
-    throw new SignalMeshError('BAD_ARGUMENT', 'Name a home node: joinMesh({ urls: ["https://…"] })')
-  }
-  for (const url of all) {
-    if (!URL.canParse(url) || !/^(https?|wss?):$/.test(new URL(url).protocol)) {
-      throw new SignalMeshError('BAD_ARGUMENT', `Not the URL of a home node: ${JSON.stringify(url)}`)
-    }
-  }
-  return all
-}
-
 function rtcConfig(options: JoinOptions): RTCConfiguration {
   return {
     iceServers: [...(options.iceServers ?? [])],
@@ -300,18 +272,6 @@ function nameOf(topic: Topic): string {
   return typeof topic === 'string' ? topic : topic.name
 }
 
-function checkPeer(peer: unknown, self: PeerId): void {
-  if (typeof peer !== 'string' || !/^[0-9a-f]{64}$/i.test(peer)) {
-    throw new SignalMeshError('BAD_ARGUMENT', `Not a PeerId: ${JSON.stringify(peer)}`)
-  }
-  if (peer.toLowerCase() === self) {
-    throw new SignalMeshError('SELF_CONNECT', 'An edge cannot connect to itself')
-  }
-}
-
-function noHome(cause: SignalMeshError | undefined): SignalMeshError {
-  const why = cause ? `: ${asMeshError(cause).message}` : ''
-  return new SignalMeshError('NO_HOME', `No home node answered; check its URL and that it runs${why}`, {
-    cause,
-  })
+function abortedError(signal: AbortSignal | undefined): SignalMeshError {
+  return new SignalMeshError('ABORTED', 'Joining was aborted', { cause: signal?.reason })
 }

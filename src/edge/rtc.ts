@@ -51,7 +51,9 @@ export const makeRtc: MakeRtc = (options) => {
     options.onData(typeof chunk === 'string' ? chunk : new Uint8Array(chunk)),
   )
   peer.on('error', (cause) => {
-    failure = new SignalMeshError('RTC_FAILED', `The RTC connection failed: ${cause.message}`, { cause })
+    failure = new SignalMeshError('RTC_FAILED', `The RTC connection failed: ${cause.message}`, {
+      cause,
+    })
   })
   peer.on('close', () => options.onClose(failure))
   return {
@@ -79,7 +81,12 @@ function toItem(signal: SignalData): Item | undefined {
       const { candidate, sdpMid, sdpMLineIndex } = signal.candidate
       // An empty candidate only says that there are no more.
       if (!candidate) return undefined
-      return { kind: 'candidate', candidate, sdpMid: sdpMid ?? null, sdpMLineIndex: sdpMLineIndex ?? null }
+      return {
+        kind: 'candidate',
+        candidate,
+        sdpMid: sdpMid ?? null,
+        sdpMLineIndex: sdpMLineIndex ?? null,
+      }
     }
     case 'renegotiate':
       return { kind: 'renegotiate' }

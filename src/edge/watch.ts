@@ -4,7 +4,7 @@ import { toHex, writer } from '../bytes.ts'
 import { SignalMeshError } from '../errors.ts'
 import type { NodeId, PeerId } from '../identity.ts'
 import { MAX_DISCOVER } from '../limits.ts'
-import { decodeFound, decodePush, type Found } from '../messages.ts'
+import { decodeFound, decodePush, type Found, type Push } from '../messages.ts'
 import { EDGE_METHOD } from '../rpc.ts'
 
 export type Change =
@@ -29,6 +29,12 @@ interface Watch {
   readonly tag: Uint8Array
   readonly present: Map<PeerId, NodeId>
   readonly followers: Set<Follower>
+  /** Settles with the first list. */
+  started: Promise<void>
+  /** Lists that are asked for and not there yet. */
+  asked: number
+  /** Pushes that came meanwhile: a list may be overtaken by news of later changes. */
+  held: Push[]
 }
 
 /** One reader of a watch, with the changes that it has not taken yet. */
@@ -55,9 +61,14 @@ export function createWatches(options: WatchesOptions): Watches {
     if (watch.present.get(id) !== home) tell(watch, { kind: 'join', id, home })
   }
 
-  const start = async (watch: Watch): Promise<void> => {
-    const body = writer(33).bytes(watch.tag).u8(MAX_DISCOVER).done()
-    const list = decodeFound(await options.request(EDGE_METHOD.watch, body))
+  const takePush = (watch: Watch, push: Push): void => {
+    if (push.kind === 'join') {
+      for (const one of options.found(push.tag, [push.found])) joined(watch, one)
+    } else if (watch.present.has(push.peer)) tell(watch, { kind: 'leave', id: push.peer })
+  }
+
+  const takeList = (watch: Watch, body: Uint8Array): void => {
+    const list = decodeFound(body)
     const found = options.found(toHex(watch.tag), list.found)
     // A whole list tells who has left; a sample of many does not.
     const isWhole = list.total <= MAX_DISCOVER
@@ -68,60 +79,92 @@ export function createWatches(options: WatchesOptions): Watches {
     for (const one of found) joined(watch, one)
   }
 
-  const follow = async function* (watch: Watch, signal?: AbortSignal): AsyncGenerator<Change> {
+  const ask = async (watch: Watch): Promise<void> => {
+    watch.asked += 1
+    try {
+      const body = writer(33).bytes(watch.tag).u8(MAX_DISCOVER).done()
+      takeList(watch, await options.request(EDGE_METHOD.watch, body))
+    } finally {
+      watch.asked -= 1
+      if (watch.asked === 0) for (const push of watch.held.splice(0)) takePush(watch, push)
+    }
+  }
+
+  const watchOf = (tag: Uint8Array): Watch => {
+    const known = watches.get(toHex(tag))
+    if (known) return known
+    const watch: Watch = {
+      tag,
+      present: new Map(),
+      followers: new Set(),
+      started: Promise.resolve(),
+      asked: 0,
+      held: [],
+    }
+    watches.set(toHex(tag), watch)
+    watch.started = ask(watch)
+    return watch
+  }
+
+  const leave = (watch: Watch, follower: Follower): void => {
+    watch.followers.delete(follower)
+    if (watch.followers.size > 0) return
+    watches.delete(toHex(watch.tag))
+    // A home that has gone forgets the watch by itself.
+    if (!closed) options.request(EDGE_METHOD.unwatch, watch.tag).catch(() => undefined)
+  }
+
+  /** Watches from the first time that it is asked for a change until it is returned. */
+  const follow = async function* (
+    tag: Uint8Array,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Change> {
+    if (closed || signal?.aborted) return
+    const watch = watchOf(tag)
     const queue = [...watch.present].map(([id, home]): Change => ({ kind: 'join', id, home }))
     const follower: Follower = { queue, wake: () => {} }
     const stop = (): void => follower.wake()
+    let failure: { error: unknown } | undefined
     watch.followers.add(follower)
     signal?.addEventListener('abort', stop)
+    watch.started.catch((error: unknown) => {
+      failure = { error }
+      stop()
+    })
     try {
       while (!closed && !signal?.aborted) {
+        if (failure) throw failure.error
         const change = queue.shift()
         if (change) yield change
         else await new Promise<void>((resolve) => (follower.wake = resolve))
       }
     } finally {
       signal?.removeEventListener('abort', stop)
-      watch.followers.delete(follower)
-      if (watch.followers.size === 0) end(watch)
+      leave(watch, follower)
     }
-  }
-
-  const end = (watch: Watch): void => {
-    watches.delete(toHex(watch.tag))
-    // A home that has gone forgets the watch by itself.
-    if (!closed) options.request(EDGE_METHOD.unwatch, watch.tag).catch(() => undefined)
   }
 
   return {
     watch: (tag, signal) => {
       if (closed) throw new SignalMeshError('CLOSED', 'Cannot watch: the edge is closed')
-      const known = watches.get(toHex(tag))
-      if (known) return follow(known, signal)
-      const watch: Watch = { tag, present: new Map(), followers: new Set() }
-      watches.set(toHex(tag), watch)
-      return firstThen(start(watch), follow(watch, signal))
+      return follow(tag, signal)
     },
     receive: (frame) => {
       const push = decodePush(frame)
       const watch = watches.get(push.tag)
       if (!watch) return
-      if (push.kind === 'join') for (const one of options.found(push.tag, [push.found])) joined(watch, one)
-      else if (watch.present.has(push.peer)) tell(watch, { kind: 'leave', id: push.peer })
+      if (watch.asked > 0) watch.held.push(push)
+      else takePush(watch, push)
     },
     resume: () => {
       // What fails here is asked again of the next home.
-      for (const watch of watches.values()) start(watch).catch(() => undefined)
+      for (const watch of watches.values()) ask(watch).catch(() => undefined)
     },
     close: () => {
       closed = true
-      for (const watch of watches.values()) for (const follower of watch.followers) follower.wake()
+      for (const watch of watches.values()) {
+        for (const follower of watch.followers) follower.wake()
+      }
     },
   }
-}
-
-/** The changes, once the first answer is there; its failure is the reader's. */
-async function* firstThen(first: Promise<void>, changes: AsyncIterable<Change>): AsyncGenerator<Change> {
-  await first
-  yield* changes
 }

@@ -1,0 +1,120 @@
+/** Pages of real browsers find each other and connect through a mesh of node processes. */
+
+import { assert, suite } from '../test/harness/suite.ts'
+import { untilHealth } from './support/health.ts'
+import { prepareStages, TEST_TIMEOUT_MS } from './support/stage.ts'
+import { chat, DONE_WITHIN_MS, type Visitor } from './support/visitors.ts'
+
+const test = suite('mesh', { timeoutMs: TEST_TIMEOUT_MS })
+const openStage = prepareStages(test)
+
+test('connects two pages at home with two nodes, and no other node carries their signals', async () => {
+  const stage = await openStage(4)
+  const [a, b] = await Promise.all([stage.visit(0, 'room'), stage.visit(1, 'room')])
+  await Promise.all([a.finds(b.id, stage.nodeIds[1]), b.finds(a.id, stage.nodeIds[0])])
+  assert.equal(await a.discovers(), { [b.id]: stage.nodeIds[1] })
+
+  assert.is(await a.connects(b.id), undefined)
+  await b.isConnected(a.id)
+  await chat(a, b)
+
+  const signals = (await stage.health()).map((health) => health.signals)
+  console.log(`two nodes: ${JSON.stringify(signals)}`)
+  for (const home of [0, 1]) {
+    assert.ok((signals[home]?.forwarded ?? 0) > 0, `home ${home} forwarded its edge's signals`)
+    assert.is(signals[home]?.delivered, 0)
+  }
+  const untouched = { delivered: 0, forwarded: 0, received: 0, refused: 0 }
+  assert.equal(signals.slice(2), [untouched, untouched])
+})
+
+test('connects two pages at home with the same node, which forwards nothing', async () => {
+  const stage = await openStage(2)
+  const [a, b] = await Promise.all([stage.visit(0, 'room'), stage.visit(0, 'room')])
+  await Promise.all([a.finds(b.id, stage.nodeIds[0]), b.finds(a.id, stage.nodeIds[0])])
+
+  // Both call at once: there is to be one connection all the same.
+  assert.equal(await Promise.all([a.connects(b.id), b.connects(a.id)]), [undefined, undefined])
+  await chat(a, b)
+  assert.is((await a.connectionTo(b.id)).count, 1)
+  assert.is((await b.connectionTo(a.id)).count, 1)
+
+  const [home, other] = (await stage.health()).map((health) => health.signals)
+  console.log(`one node: ${JSON.stringify([home, other])}`)
+  assert.is(home?.forwarded, 0)
+  assert.ok((home?.delivered ?? 0) > 0, 'the home delivered')
+  assert.equal(other, { delivered: 0, forwarded: 0, received: 0, refused: 0 })
+})
+
+test('lets a third page at a third node join, connected to both', async () => {
+  const stage = await openStage(3)
+  const [a, b] = await Promise.all([stage.visit(0, 'room'), stage.visit(1, 'room')])
+  await a.finds(b.id, stage.nodeIds[1])
+  assert.is(await a.connects(b.id), undefined)
+
+  const c = await stage.visit(2, 'room')
+  await Promise.all([c.finds(a.id, stage.nodeIds[0]), c.finds(b.id, stage.nodeIds[1])])
+  assert.equal(await Promise.all([c.connects(a.id), c.connects(b.id)]), [undefined, undefined])
+  await Promise.all([a.isConnected(c.id), b.isConnected(c.id), b.isConnected(a.id)])
+  for (const [one, other] of pairsOf([a, b, c])) await chat(one, other)
+  console.log('third page: all three pairs have talked')
+})
+
+test('keeps nodes of another network apart on the same DHT bootstrap', async () => {
+  const stage = await openStage(2, { network: 'ours' })
+  const theirs = [await stage.addNode('theirs'), await stage.addNode('theirs')]
+  // They link with each other, so they were able to meet; and so is one more node of ours.
+  const linkedTo = (count: number) => (all: readonly { neighbours: number }[]) =>
+    all.every(({ neighbours }) => neighbours === count)
+  await untilHealth('their nodes link', theirs, DONE_WITHIN_MS, linkedTo(1))
+  const ours = [...stage.urls, await stage.addNode('ours')]
+  await untilHealth('our nodes link', ours, DONE_WITHIN_MS, linkedTo(2))
+
+  const after = await untilHealth('links stay', [...ours, ...theirs], 0, () => true)
+  const neighbours = after.map((health) => health.neighbours)
+  const homes = after.map(({ mesh }) => mesh.homes)
+  console.log(`two networks: neighbours ${neighbours}, homes ${homes}`)
+  assert.equal(neighbours, [2, 2, 2, 1, 1])
+  assert.equal(homes, [3, 3, 3, 2, 2])
+})
+
+test('refuses an edge of another network by name, and at once', async () => {
+  const stage = await openStage(1, { network: 'ours' })
+  const failure = await stage.visitInVain(0, 'theirs')
+  console.log(`another network: ${failure.code} after ${failure.afterMs} ms: ${failure.message}`)
+  assert.is(failure.code, 'NETWORK_MISMATCH')
+  assert.match(failure.message, stage.urls[0] as string)
+  assert.ok(failure.afterMs < DONE_WITHIN_MS, 'waiting would not have helped')
+})
+
+test('gives RTC no ICE servers, and asks no server but the nodes', async () => {
+  const stage = await openStage(2)
+  const [a, b] = await Promise.all([stage.visit(0, 'room'), stage.visit(1, 'room')])
+  await a.finds(b.id, stage.nodeIds[1])
+  assert.is(await a.connects(b.id), undefined)
+  await b.isConnected(a.id)
+  await chat(a, b)
+
+  for (const { page } of [a, b]) {
+    const configs = await page.evaluate(() => rtcConfigs)
+    assert.is(configs.length, 1)
+    // Left out is not enough: what makes the connections has servers of its own then.
+    for (const { given, used } of configs) {
+      assert.equal([given?.iceServers, used.iceServers], [[], []])
+    }
+  }
+  const asked = [a, b].map(({ reached }) => [...reached].sort())
+  console.log(`no ICE servers; asked: ${JSON.stringify(asked)}`)
+  assert.equal(
+    asked,
+    stage.urls.map((url) => [url, url.replace('http', 'ws')]),
+  )
+})
+
+test.run()
+
+function pairsOf(visitors: readonly Visitor[]): [Visitor, Visitor][] {
+  return visitors.flatMap((one, at) =>
+    visitors.slice(at + 1).map((other): [Visitor, Visitor] => [one, other]),
+  )
+}

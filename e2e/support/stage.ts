@@ -1,0 +1,93 @@
+/** The stage of one test: a mesh of its own, pages of two browsers, and an end that closes them all. */
+
+import { type Child, startChild } from '../../runtimes/children.ts'
+import { startTestnet, type Testnet } from '../../runtimes/local-mesh.ts'
+import { assert, type Suite } from '../../test/harness/suite.ts'
+import { type Browser, launchBrowser } from '../browser.ts'
+import { type Health, healthOf, untilHealth } from './health.ts'
+import type { Failure } from './page-kit.ts'
+import { DONE_WITHIN_MS, type Visitor, visit, visitInVain } from './visitors.ts'
+
+/** One test with everything in it: the mesh starts, a dozen pages come and go. */
+export const TEST_TIMEOUT_MS = 90_000
+
+export interface Stage {
+  readonly urls: readonly string[]
+  readonly nodeIds: readonly string[]
+  readonly network: string
+  kill(node: number): Promise<void>
+  /** Starts one more node on the same DHT bootstrap; gives its URL. */
+  addNode(network: string): Promise<string>
+  health(): Promise<readonly Health[]>
+  /** Opens a page of the node and joins there; pages take turns between the browsers. */
+  visit(node: number, topic: string): Promise<Visitor>
+  visitInVain(node: number, network: string): Promise<Failure>
+}
+
+/** Prepares the suite to open stages: `open(3)` in a test; what was opened is closed after it. */
+export function prepareStages(
+  test: Suite,
+): (nodes: number, options?: { network?: string }) => Promise<Stage> {
+  let browsers: Browser[] = []
+  let testnet: Testnet | undefined
+  const more: Child[] = []
+  const pageErrors: string[] = []
+  let pages = 0
+
+  test.before(async () => {
+    browsers = await Promise.all([
+      launchBrowser([
+        '--disable-features=WebRtcHideLocalIpsWithMdns',
+        '--allow-loopback-in-peer-connection',
+      ]),
+      launchBrowser([
+        '--disable-features=WebRtcHideLocalIpsWithMdns',
+        '--allow-loopback-in-peer-connection',
+      ]),
+    ])
+  })
+  test.after(async () => {
+    for (const browser of browsers) await browser.close()
+  })
+  test.afterEach(async () => {
+    const contexts = browsers.flatMap((browser) => browser.contexts())
+    for (const context of contexts) await context.close()
+    await Promise.all(more.splice(0).map((child) => child.stop()))
+    await testnet?.stop()
+    testnet = undefined
+    assert.equal(pageErrors.splice(0), [], 'errors in pages that nobody caught')
+  })
+  const nextBrowser = (): Browser => browsers[pages++ % browsers.length] as Browser
+
+  return async (nodes, { network = 'e2e' } = {}) => {
+    const net = await startTestnet({ nodes, network })
+    testnet = net
+    // Pages learn of other homes as they join, so each node has to know all others by then.
+    const knowsAll = ({ mesh }: Health): boolean => mesh.homes === nodes
+    await untilHealth('every node knows all homes', net.urls, DONE_WITHIN_MS, (all) =>
+      all.every(knowsAll),
+    )
+    const urlOf = (node: number): string => net.urls[node] as string
+    return {
+      urls: net.urls,
+      nodeIds: net.nodeIds,
+      network,
+      kill: net.kill,
+      addNode: async (name) => {
+        const child = await startChild({
+          program: '../mod.ts',
+          args: [
+            ...['--network', name, '--bootstrap', net.bootstrap, '--port', '0'],
+            ...['--log-level', 'warn', '--log-format', 'json'],
+          ],
+        })
+        more.push(child)
+        return String(child.ready.url)
+      },
+      health: () => Promise.all(net.urls.map(healthOf)),
+      visit: (node, topic) => visit(nextBrowser(), urlOf(node), { network, topic }, pageErrors),
+      visitInVain: (node, name) =>
+        visitInVain(nextBrowser(), urlOf(node), { network: name, topic: 'any' }),
+    }
+  }
+}

@@ -1,0 +1,91 @@
+/** Dialling: which home an edge tries next, how long it waits before, and when no home will do. */
+
+import { mayDial } from '../authority.ts'
+import type { ErrorCode, SignalMeshError } from '../errors.ts'
+import { BACKOFF_FIRST_MS, BACKOFF_MAX_MS } from '../limits.ts'
+
+/** How an edge came to be without a home. */
+export interface Loss {
+  readonly url: string
+  readonly error: SignalMeshError
+  /** How long the edge was at home there; 0 if it never was. */
+  readonly openMs: number
+}
+
+export interface Dialling {
+  /** The URL that is due. */
+  readonly url: string
+  /** A home took the edge and named others. */
+  opened(url: string, others: readonly string[]): void
+  /** Moves on after a loss, and tells how long to wait before the next dial. */
+  lost(loss: Loss): number
+  /** Whether every URL given refused for good before any home took the edge. */
+  readonly hopeless: boolean
+}
+
+/** Codes that a second try under the same URL would only meet again. */
+const FOR_GOOD: readonly ErrorCode[] = ['NETWORK_MISMATCH', 'VERSION_MISMATCH', 'BAD_AUTHORITY']
+/** Codes after which the same home may do, once the edge has heeded them. */
+const SAME_AGAIN: readonly ErrorCode[] = ['STALE_RECORD', 'CLOCK_SKEW']
+/** A home that kept the edge for less than this counts as one that failed. */
+const STEADY_MS = 10_000
+
+export function createDialling(
+  given: readonly string[],
+  random: () => number = Math.random,
+): Dialling {
+  const refusedForGood = new Set<string>()
+  let learned: readonly string[] = []
+  let index = 0
+  let failures = 0
+  let everOpen = false
+  let triedAgain = false
+
+  const all = (): readonly string[] => [...given, ...learned]
+
+  const choose = ({ url, error }: Loss): void => {
+    if (FOR_GOOD.includes(error.code)) refusedForGood.add(url)
+    else refusedForGood.delete(url)
+    // Only once in a row, or a home that always says so would hold the edge for ever.
+    triedAgain = SAME_AGAIN.includes(error.code) && !triedAgain
+    if (!triedAgain) index += 1
+  }
+
+  return {
+    get url() {
+      const urls = all()
+      return urls[index % urls.length] as string
+    },
+    opened: (url, others) => {
+      everOpen = true
+      triedAgain = false
+      const fresh = others.filter((other) => !given.includes(other) && mayDial(url, other))
+      if (fresh.length) learned = fresh
+      index = Math.max(0, all().indexOf(url))
+    },
+    lost: (loss) => {
+      choose(loss)
+      if (loss.openMs >= STEADY_MS) {
+        failures = 0
+        // A lost home is left at once, but its edges do not all knock in the same moment.
+        return random() * BACKOFF_FIRST_MS
+      }
+      const stepMs = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(failures, 10))
+      failures += 1
+      const askedMs = Math.min(BACKOFF_MAX_MS, loss.error.retryAfterMs ?? 0)
+      return Math.max(askedMs, stepMs * (0.5 + random() / 2))
+    },
+    get hopeless() {
+      return !everOpen && given.every((url) => refusedForGood.has(url))
+    },
+  }
+}
+
+/** Where edges' sockets end at a node: its URL with the scheme of sockets and the path `/edge`. */
+export function socketUrl(url: string): string {
+  const at = new URL(url)
+  at.protocol = at.protocol.replace(/^http/, 'ws')
+  at.pathname = `${at.pathname.replace(/\/$/, '')}/edge`
+  at.hash = ''
+  return at.href
+}

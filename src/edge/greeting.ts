@@ -1,0 +1,87 @@
+/** The greeting: what an edge and its home prove to each other on a fresh socket. */
+
+import { authorityOf } from '../authority.ts'
+import { equal, writer } from '../bytes.ts'
+import { randomBytes, sign, verify } from '../crypto.ts'
+import { SignalMeshError } from '../errors.ts'
+import type { Identity } from '../identity.ts'
+import {
+  decodeHello,
+  decodeWelcome,
+  encodeProof,
+  type Hello,
+  proofBody,
+  type Welcome,
+} from '../messages.ts'
+import { PROTOCOL_VERSION } from '../topic.ts'
+import { socketUrl } from './dialling.ts'
+import type { OwnRecords } from './records.ts'
+
+export interface Greeting {
+  readonly homeKey: Uint8Array
+  /** The edge's one reply to the hello. */
+  readonly proof: Uint8Array
+  /** Reads the home's answer; throws `BAD_SIGNATURE` unless it proves its NodeId. */
+  readWelcome(frame: Uint8Array): Welcome
+}
+
+/** Later than any clock shows; a number above it would outdo every record to come. */
+const MAX_CLOCK_MS = 2 ** 48
+
+/**
+ * Answers a home's hello.
+ * @throws SignalMeshError `VERSION_MISMATCH`, `NETWORK_MISMATCH`, `CLOCK_SKEW` or `BAD_FRAME`
+ */
+export function greet(
+  about: { url: string; networkId: Uint8Array; identity: Identity; records: OwnRecords },
+  frame: Uint8Array,
+): Greeting {
+  const { url, networkId, identity, records } = about
+  const hello = decodeHello(frame)
+  checkHello(hello, url, networkId)
+  records.follow(hello.nowMs)
+  const nonce = randomBytes(32)
+  const chosen = {
+    version: PROTOCOL_VERSION,
+    features: new Uint8Array(8),
+    networkId,
+    peerKey: identity.keys.publicKey,
+    nonce,
+    authority: authorityOf(socketUrl(url)),
+  }
+  const proof = encodeProof({
+    ...chosen,
+    signature: sign('edge-proof', networkId, proofBody(frame, chosen), identity.keys),
+    presence: records.signPresence(hello.nodeKey),
+    adverts: records.signAdverts(),
+  })
+  const signed = writer(64).bytes(nonce).bytes(hello.challenge).done()
+  const homeKey = hello.nodeKey.slice()
+  return {
+    homeKey,
+    proof,
+    readWelcome: (answer) => {
+      const welcome = decodeWelcome(answer)
+      if (!verify('node-proof', networkId, signed, welcome.signature, homeKey)) {
+        throw new SignalMeshError('BAD_SIGNATURE', `${url} did not prove its NodeId`)
+      }
+      return welcome
+    },
+  }
+}
+
+function checkHello(hello: Hello, url: string, networkId: Uint8Array): void {
+  if (!hello.versions.includes(PROTOCOL_VERSION)) {
+    const spoken = hello.versions.join(', ')
+    throw new SignalMeshError(
+      'VERSION_MISMATCH',
+      `${url} speaks version ${spoken}, not ${PROTOCOL_VERSION}`,
+    )
+  }
+  if (!hello.networks.some((network) => equal(network, networkId))) {
+    throw new SignalMeshError('NETWORK_MISMATCH', `${url} serves another network`)
+  }
+  if (hello.nowMs > MAX_CLOCK_MS) {
+    throw new SignalMeshError('CLOCK_SKEW', `${url} has a clock that shows ${hello.nowMs} ms`)
+  }
+}

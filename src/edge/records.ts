@@ -1,0 +1,120 @@
+/** An edge's own records: signs its presence and adverts, each above all that it signed before. */
+
+import { equal, toHex } from '../bytes.ts'
+import type { Clock } from '../clock.ts'
+import type { KeyPair } from '../crypto.ts'
+import type { Identity } from '../identity.ts'
+import { RECORD_TTL_MS } from '../limits.ts'
+import {
+  type Advert,
+  decodePresence,
+  isAuthentic,
+  type Presence,
+  signAdvert,
+  signPresence,
+} from '../records.ts'
+
+export interface OwnRecordsOptions {
+  readonly networkId: Uint8Array
+  readonly identity: Identity
+  /** This session's X25519 keys. */
+  readonly boxKeys: KeyPair
+  readonly clock: Clock
+}
+
+export interface OwnRecords {
+  /** The presence last signed. */
+  readonly presence: Presence | undefined
+  /** From now on, time is what this home says that it is. */
+  follow(homeNowMs: number): void
+  signPresence(homeKey: Uint8Array): Presence
+  /** Takes a topic on; the returned function takes that back. */
+  add(tag: Uint8Array, info: Uint8Array): () => void
+  remove(tag: Uint8Array): void
+  /** A fresh advert of one topic; `undefined` if it was removed. */
+  signAdvert(tag: Uint8Array): Advert | undefined
+  /** Fresh adverts of all topics. */
+  signAdverts(): Advert[]
+  /** Signs above this record from now on. Gives it back if it is this edge's own. */
+  heed(evidence: Uint8Array | undefined): Presence | undefined
+  /** A home finds the records too far in the future: forgets how high they were. */
+  startOver(): void
+  /** Whether a presence of this edge was signed by another session than this. */
+  isOfOtherSession(presence: Presence): boolean
+}
+
+interface OwnAdvert {
+  readonly tag: Uint8Array
+  readonly info: Uint8Array
+}
+
+export function createOwnRecords(options: OwnRecordsOptions): OwnRecords {
+  const { networkId, identity, boxKeys, clock } = options
+  const adverts = new Map<string, OwnAdvert>()
+  let presence: Presence | undefined
+  let lastSeq = 0
+  let offsetMs = 0
+
+  const nextSeq = (): number => {
+    lastSeq = Math.max(lastSeq + 1, clock.nowMs() + offsetMs)
+    return lastSeq
+  }
+
+  const sign = ({ tag, info }: OwnAdvert): Advert =>
+    signAdvert(networkId, identity.keys, { tag, info, seq: nextSeq(), ttlMs: RECORD_TTL_MS })
+
+  return {
+    get presence() {
+      return presence
+    },
+    follow: (homeNowMs) => {
+      offsetMs = homeNowMs - clock.nowMs()
+    },
+    signPresence: (homeKey) => {
+      presence = signPresence(networkId, identity.keys, {
+        homeKey,
+        boxKey: boxKeys.publicKey,
+        seq: nextSeq(),
+        ttlMs: RECORD_TTL_MS,
+      })
+      return presence
+    },
+    add: (tag, info) => {
+      const key = toHex(tag)
+      const before = adverts.get(key)
+      const advert = { tag, info }
+      adverts.set(key, advert)
+      return () => {
+        if (adverts.get(key) !== advert) return
+        if (before) adverts.set(key, before)
+        else adverts.delete(key)
+      }
+    },
+    remove: (tag) => void adverts.delete(toHex(tag)),
+    signAdvert: (tag) => {
+      const advert = adverts.get(toHex(tag))
+      return advert && sign(advert)
+    },
+    signAdverts: () => [...adverts.values()].map(sign),
+    heed: (evidence) => {
+      const newer = evidence && ownPresence(options, evidence)
+      if (newer) lastSeq = Math.max(lastSeq, newer.seq)
+      return newer
+    },
+    startOver: () => {
+      lastSeq = 0
+    },
+    isOfOtherSession: ({ boxKey }) => !equal(boxKey, boxKeys.publicKey),
+  }
+}
+
+/** The presence, if this edge signed it: a home could otherwise name any number. */
+function ownPresence(options: OwnRecordsOptions, bytes: Uint8Array): Presence | undefined {
+  try {
+    const presence = decodePresence(bytes)
+    const isOwn = presence.peer === options.identity.id && isAuthentic(options.networkId, presence)
+    return isOwn ? presence : undefined
+  } catch {
+    return undefined
+  }
+}

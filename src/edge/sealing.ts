@@ -1,0 +1,198 @@
+/** Sealing: one connection's keys, and which frame may stand under which of them. */
+
+import { equal, reader, toHex, writer } from '../bytes.ts'
+import type { KeyPair } from '../crypto.ts'
+import { SignalMeshError } from '../errors.ts'
+import { MAX_BAD_SIGNALS, MAX_RECORD_BYTES } from '../limits.ts'
+import {
+  type CipherKey,
+  type Handshake,
+  isRemote,
+  openAt,
+  prologue,
+  sealAt,
+  startHandshake,
+  TAG_BYTES,
+} from '../noise.ts'
+import { decodePresence, type Presence } from '../records.ts'
+import {
+  CLASS,
+  counterOf,
+  encodeSignal,
+  isAckOf,
+  PHASE,
+  payloadOf,
+  phaseOf,
+  sealedHeader,
+  signalHeader,
+} from '../signal.ts'
+import { PROTOCOL_VERSION } from '../topic.ts'
+
+export interface SealingOptions {
+  readonly networkId: Uint8Array
+  readonly initiator: boolean
+  readonly connection: Uint8Array
+  readonly self: { readonly key: Uint8Array; readonly boxKeys: KeyPair }
+  readonly remote: { readonly key: Uint8Array; readonly boxKey: Uint8Array }
+}
+
+export interface Sealing {
+  /** Whether the opening signal was written or read: there are early keys. */
+  readonly opened: boolean
+  /** Whether it was answered: there are the final keys. */
+  readonly answered: boolean
+  /** The opening signal: this edge's presence, and the first message of the handshake. */
+  sealOpening(presence: Uint8Array, plain: Uint8Array): Uint8Array
+  /** The answer to it: the second message. */
+  sealAnswer(plain: Uint8Array): Uint8Array
+  /** A frame under the best keys there are. Acknowledgements are numbered apart. */
+  seal(plain: Uint8Array, counter: number, ack: boolean): Uint8Array
+  /** Opens a frame; throws for any that was not sealed for this place. */
+  unseal(frame: Uint8Array): Uint8Array
+  destroy(): void
+}
+
+/** Acknowledgements count from here, since they are neither ordered nor sent again. */
+const ACK_COUNTERS = 2 ** 32
+
+export function createSealing(options: SealingOptions): Sealing {
+  const { networkId, initiator, self, remote, connection } = options
+  const handshake = startSealing(options)
+  let earlyTx: CipherKey | undefined
+  let earlyRx: CipherKey | undefined
+  let heardSplit = false
+  let bad = 0
+
+  const deriveEarly = (): void => {
+    const [own, other] = initiator
+      ? (['early-initiator', 'early-responder'] as const)
+      : (['early-responder', 'early-initiator'] as const)
+    earlyTx = handshake.derive(own)
+    earlyRx = handshake.derive(other)
+  }
+
+  const route = { from: self.key, to: remote.key, connection }
+
+  /** A message of the handshake; each side writes one, as its first frame. */
+  const message = (cls: number, payload: Uint8Array): Uint8Array =>
+    encodeSignal(networkId, { ...route, class: cls, phase: PHASE.handshake, counter: 0, payload })
+
+  const readMessage = (frame: Uint8Array): Uint8Array => {
+    const isDue = initiator ? earlyTx && !handshake.split : !earlyTx
+    // Noise binds no header to a message, but in these only the length is free.
+    if (!isDue || bad >= MAX_BAD_SIGNALS || !equal(sealedHeader(frame), headerDue(frame))) {
+      throw notSealed()
+    }
+    try {
+      return initiator ? handshake.read(payloadOf(frame)) : readOpening(frame)
+    } catch (error) {
+      bad += 1
+      throw error
+    }
+  }
+
+  const headerDue = (frame: Uint8Array): Uint8Array =>
+    signalHeader(
+      networkId,
+      {
+        class: initiator ? CLASS.within : CLASS.open,
+        phase: PHASE.handshake,
+        from: remote.key,
+        to: self.key,
+        connection,
+        counter: 0,
+      },
+      payloadOf(frame).length,
+    )
+
+  const readOpening = (frame: Uint8Array): Uint8Array => {
+    const r = reader(payloadOf(frame))
+    r.block(MAX_RECORD_BYTES)
+    const bytes = handshake.read(r.rest())
+    if (!isRemote(handshake, remote.boxKey)) {
+      throw new SignalMeshError('BAD_SIGNATURE', 'The caller is not whose presence it shows')
+    }
+    deriveEarly()
+    return bytes
+  }
+
+  return {
+    get opened() {
+      return earlyTx !== undefined
+    },
+    get answered() {
+      return handshake.split !== undefined
+    },
+    sealOpening: (presence, plain) => {
+      const sealed = handshake.write(plain)
+      deriveEarly()
+      return message(
+        CLASS.open,
+        writer(presence.length + 2 + sealed.length)
+          .block(presence)
+          .bytes(sealed)
+          .done(),
+      )
+    },
+    sealAnswer: (plain) => message(CLASS.within, handshake.write(plain)),
+    seal: (plain, counter, ack) => {
+      const key = handshake.split?.tx ?? earlyTx
+      if (!key) throw new SignalMeshError('INTERNAL', 'Nothing is sealed before the opening signal')
+      const phase = handshake.split ? PHASE.split : PHASE.early
+      const fields = { ...route, class: CLASS.within, phase, counter, ack }
+      const header = signalHeader(networkId, fields, plain.length + TAG_BYTES)
+      const payload = sealAt(key, ack ? counter + ACK_COUNTERS : counter, header, plain)
+      return encodeSignal(networkId, { ...fields, payload })
+    },
+    unseal: (frame) => {
+      const phase = phaseOf(frame)
+      if (phase === PHASE.handshake) return readMessage(frame)
+      const key = phase === PHASE.split ? handshake.split?.rx : earlyRx
+      if (!key || (phase !== PHASE.split && heardSplit)) throw notSealed()
+      const nonce = isAckOf(frame) ? counterOf(frame) + ACK_COUNTERS : counterOf(frame)
+      const plain = openAt(key, nonce, sealedHeader(frame), payloadOf(frame))
+      heardSplit ||= phase === PHASE.split && !isAckOf(frame)
+      return plain
+    },
+    destroy: handshake.destroy,
+  }
+}
+
+function startSealing({
+  networkId,
+  initiator,
+  connection,
+  self,
+  remote,
+}: SealingOptions): Handshake {
+  const own = { key: self.key, boxKey: self.boxKeys.publicKey }
+  const [caller, called] = initiator ? [own, remote] : [remote, own]
+  return startHandshake({
+    pattern: 'IK',
+    initiator,
+    keys: self.boxKeys,
+    ...(initiator ? { remoteStatic: remote.boxKey } : {}),
+    prologue: prologue('signal', [
+      writer(2).u16(PROTOCOL_VERSION).done(),
+      networkId,
+      caller.key,
+      caller.boxKey,
+      called.key,
+      called.boxKey,
+      connection,
+    ]),
+  })
+}
+
+/** The presence that an opening signal carries, if it is the sender's own. */
+export function presenceOfOpening(frame: Uint8Array, fromKey: Uint8Array): Presence {
+  const presence = decodePresence(reader(payloadOf(frame)).block(MAX_RECORD_BYTES))
+  if (!equal(presence.peerKey, fromKey)) {
+    throw new SignalMeshError('BAD_SIGNATURE', `${toHex(fromKey)} shows another edge's presence`)
+  }
+  return presence
+}
+
+function notSealed(): SignalMeshError {
+  return new SignalMeshError('BAD_FRAME', 'A signal that was not sealed for this place')
+}

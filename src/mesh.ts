@@ -1,0 +1,163 @@
+/** The mesh as one node takes part in it: links, multicast and pulls that keep its directory in step. */
+
+import { type Contact, decodeBatch, decodeHead, isSignedByHome } from './batch.ts'
+import { concat } from './bytes.ts'
+import type { Clock } from './clock.ts'
+import { createDirectory, type Directory } from './directory.ts'
+import { asMeshError, SignalMeshError } from './errors.ts'
+import { createGossip } from './gossip.ts'
+import { createHomeLog, type HomeLog } from './homelog.ts'
+import type { Identity, NodeId } from './identity.ts'
+import { HOME_EXPIRES_MS } from './limits.ts'
+import type { Log } from './log.ts'
+import { FRAME } from './messages.ts'
+import { createNeighbours, type Neighbours } from './neighbours.ts'
+import { applyBatch, applyHead, isFresh, isNews } from './replica.ts'
+import { createSync } from './sync.ts'
+
+export interface MeshOptions {
+  readonly identity: Identity
+  readonly networkId: Uint8Array
+  readonly epoch: number
+  readonly clock: Clock
+  readonly log: Log
+  /** How this node can be reached, as it now is. */
+  contact(): Contact
+  onSignal(frame: Uint8Array, from: NodeId): void
+  /** A link to the node has come up. */
+  onLinked(node: NodeId): void
+}
+
+export interface Mesh {
+  readonly directory: Directory
+  /** This node's own log. */
+  readonly log: HomeLog
+  readonly neighbours: Neighbours
+  /** Multicasts a sign of life. */
+  beat(): void
+  /** Forgets homes that have fallen silent. */
+  sweep(): void
+  close(error: SignalMeshError): void
+}
+
+/** The first byte of multicast data. */
+const DATA = { batch: 1, head: 2 } as const
+
+export function createMesh(options: MeshOptions): Mesh {
+  const { identity, networkId, clock, log } = options
+  const directory = createDirectory(networkId)
+
+  /** Says who signed the data if it is news, so that only that is passed on. */
+  const check = (data: Uint8Array): NodeId | undefined => {
+    const signed = decode(data)
+    if (signed.home === identity.id || !isNewsOf(directory, signed)) return undefined
+    if (isSignedByHome(networkId, signed)) return signed.home
+    throw new SignalMeshError(
+      'BAD_SIGNATURE',
+      `Home ${signed.home} did not sign this ${signed.kind}`,
+    )
+  }
+
+  const deliver = (data: Uint8Array, from: NodeId): void => {
+    const signed = decode(data)
+    try {
+      const isBehind =
+        signed.kind === 'batch'
+          ? applyBatch(directory, signed, clock.nowMs()) === 'gap'
+          : applyHead(directory, signed, clock.nowMs()).behind
+      if (isBehind) void sync.pull(from, signed.home)
+    } catch (error) {
+      const { code, message } = asMeshError(error)
+      log.warn('Refused what a home says', { node: signed.home, code, why: message })
+    }
+  }
+
+  const gossip = createGossip({
+    id: identity.id,
+    send: (neighbour, packet) => {
+      neighbours.send(neighbour, concat(Uint8Array.of(FRAME.gossip), packet))
+    },
+    check,
+    deliver,
+  })
+  const homeLog = createHomeLog({
+    identity,
+    networkId,
+    directory,
+    clock,
+    epoch: options.epoch,
+    publish: (bytes) => gossip.publish(concat(Uint8Array.of(DATA.batch), bytes)),
+  })
+
+  const beat = (): void => {
+    const head = homeLog.head(options.contact())
+    gossip.publish(concat(Uint8Array.of(DATA.head), head.bytes))
+  }
+
+  const neighbours = createNeighbours({
+    identity,
+    networkId,
+    clock,
+    log,
+    serve: () => sync.serve,
+    onGossip: gossip.receive,
+    onSignal: options.onSignal,
+    onUp: (id) => {
+      gossip.setNeighbours(neighbours.ids)
+      options.onLinked(id)
+      beat()
+      sync.meet(id).catch((error: unknown) => {
+        log.debug('Could not compare homes', { node: id, why: asMeshError(error).message })
+      })
+    },
+    onDown: (id, goodbye) => {
+      gossip.setNeighbours(neighbours.ids)
+      // Its own word over its own link: no need to wait for its silence.
+      if (goodbye === 'GOING_AWAY') directory.drop(id)
+    },
+  })
+  const sync = createSync({
+    networkId,
+    directory,
+    clock,
+    log,
+    self: identity.id,
+    request: neighbours.request,
+    flush: homeLog.flush,
+  })
+
+  return {
+    directory,
+    log: homeLog,
+    neighbours,
+    beat,
+    sweep: () => {
+      for (const home of [...directory.homes.values()]) {
+        if (home.id === identity.id || clock.nowMs() - home.heardAtMs <= HOME_EXPIRES_MS) continue
+        log.info('Home has left the mesh', { node: home.id, edges: home.claims.size })
+        directory.drop(home.id)
+      }
+    },
+    close: (error) => {
+      homeLog.flush()
+      neighbours.close(error)
+      homeLog.close()
+      gossip.close()
+    },
+  }
+}
+
+type Spread = ReturnType<typeof decodeBatch> | ReturnType<typeof decodeHead>
+
+function decode(data: Uint8Array): Spread {
+  const bytes = data.subarray(1)
+  if (data[0] === DATA.batch) return decodeBatch(bytes)
+  if (data[0] === DATA.head) return decodeHead(bytes)
+  throw new SignalMeshError('BAD_FRAME', `Multicast data of unknown kind ${data[0]}`)
+}
+
+function isNewsOf(directory: Directory, signed: Spread): boolean {
+  if (signed.kind === 'batch') return isNews(directory, signed.home, signed)
+  const known = directory.homes.get(signed.home)
+  return !known || isFresh(signed, known)
+}
