@@ -16,8 +16,10 @@ export function makeChat(say: (text: string) => void): Chat {
   const form = byId<HTMLFormElement>('composer')
   const input = byId<HTMLInputElement>('text')
   const hint = byId('composer-hint')
-  const drawn = new Map<ChatLine, HTMLLIElement>()
+  const drawn = new Map<ChatLine, HTMLElement>()
   let reach = 0
+  // What scrolls must be reachable by keyboard in browsers that do not see to it.
+  log.tabIndex = 0
 
   form.addEventListener('submit', (event) => {
     event.preventDefault()
@@ -63,8 +65,8 @@ export function makeChat(say: (text: string) => void): Chat {
   }
 }
 
-function makeLine(line: ChatLine): HTMLLIElement {
-  const item = make('li', { class: `line ${line.kind}`, 'data-kind': line.kind })
+function makeLine(line: ChatLine): HTMLElement {
+  const item = make('div', { class: `line ${line.kind}`, 'data-kind': line.kind })
   if (line.kind === 'note') {
     item.append(line.text)
     return item

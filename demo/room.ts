@@ -37,13 +37,13 @@ export function enterRoom(edge: Edge, state: PageState, events: RoomEvents): Roo
     peer.present = change.kind === 'join'
     if (change.kind === 'join') peer.home = change.home
     if (peer.present) plan(peer)
-    else if (!connections.has(peer.id)) forget(peer)
+    else if (!connections.has(peer.id) && calling.get(peer.id) !== 'now') forget(peer)
     events.changed()
   }
 
   const forget = (peer: PeerView): void => {
     const timer = calling.get(peer.id)
-    if (timer !== 'now') clearTimeout(timer)
+    if (timer && timer !== 'now') clearTimeout(timer)
     calling.delete(peer.id)
     failures.delete(peer.id)
     state.peers.delete(peer.id)

@@ -11,8 +11,8 @@ const openStage = prepareStages(test)
 test('connects two pages at home with two nodes, and no other node carries their signals', async () => {
   const stage = await openStage(4)
   const [a, b] = await Promise.all([stage.visit(0, 'room'), stage.visit(1, 'room')])
-  await Promise.all([a.finds(b.id, stage.nodeIds[1]), b.finds(a.id, stage.nodeIds[0])])
-  assert.equal(await a.discovers(), { [b.id]: stage.nodeIds[1] })
+  await Promise.all([a.finds(b.id, stage.nodeId(1)), b.finds(a.id, stage.nodeId(0))])
+  assert.equal(await a.discovers(), { [b.id]: stage.nodeId(1) })
 
   assert.is(await a.connects(b.id), undefined)
   await b.isConnected(a.id)
@@ -31,7 +31,7 @@ test('connects two pages at home with two nodes, and no other node carries their
 test('connects two pages at home with the same node, which forwards nothing', async () => {
   const stage = await openStage(2)
   const [a, b] = await Promise.all([stage.visit(0, 'room'), stage.visit(0, 'room')])
-  await Promise.all([a.finds(b.id, stage.nodeIds[0]), b.finds(a.id, stage.nodeIds[0])])
+  await Promise.all([a.finds(b.id, stage.nodeId(0)), b.finds(a.id, stage.nodeId(0))])
 
   // Both call at once: there is to be one connection all the same.
   assert.equal(await Promise.all([a.connects(b.id), b.connects(a.id)]), [undefined, undefined])
@@ -49,11 +49,11 @@ test('connects two pages at home with the same node, which forwards nothing', as
 test('lets a third page at a third node join, connected to both', async () => {
   const stage = await openStage(3)
   const [a, b] = await Promise.all([stage.visit(0, 'room'), stage.visit(1, 'room')])
-  await a.finds(b.id, stage.nodeIds[1])
+  await a.finds(b.id, stage.nodeId(1))
   assert.is(await a.connects(b.id), undefined)
 
   const c = await stage.visit(2, 'room')
-  await Promise.all([c.finds(a.id, stage.nodeIds[0]), c.finds(b.id, stage.nodeIds[1])])
+  await Promise.all([c.finds(a.id, stage.nodeId(0)), c.finds(b.id, stage.nodeId(1))])
   assert.equal(await Promise.all([c.connects(a.id), c.connects(b.id)]), [undefined, undefined])
   await Promise.all([a.isConnected(c.id), b.isConnected(c.id), b.isConnected(a.id)])
   for (const [one, other] of pairsOf([a, b, c])) await chat(one, other)
@@ -90,7 +90,7 @@ test('refuses an edge of another network by name, and at once', async () => {
 test('gives RTC no ICE servers, and asks no server but the nodes', async () => {
   const stage = await openStage(2)
   const [a, b] = await Promise.all([stage.visit(0, 'room'), stage.visit(1, 'room')])
-  await a.finds(b.id, stage.nodeIds[1])
+  await a.finds(b.id, stage.nodeId(1))
   assert.is(await a.connects(b.id), undefined)
   await b.isConnected(a.id)
   await chat(a, b)

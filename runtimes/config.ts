@@ -34,6 +34,12 @@ const MAX_PROXIES = 32
 const port = { ...wholeNumber(0, 65_535), value: 'PORT' }
 const path = textThat('a path', (text) => text !== '')
 
+const PUBLIC_URLS = listThat(
+  `up to ${MAX_CONTACT_URLS} http, https, ws or wss URLs`,
+  isUrl,
+  MAX_CONTACT_URLS,
+)
+
 const FLAGS: Flags<Config> = {
   port: {
     ...port,
@@ -75,7 +81,9 @@ const FLAGS: Flags<Config> = {
   tlsCert: { ...path, value: 'FILE', fallback: undefined, about: 'Certificate chain (PEM)' },
   tlsKey: { ...path, value: 'FILE', fallback: undefined, about: 'Its private key (PEM)' },
   publicUrl: {
-    ...listThat(`up to ${MAX_CONTACT_URLS} http, https, ws or wss URLs`, isUrl, MAX_CONTACT_URLS),
+    ...PUBLIC_URLS,
+    // Nodes name each other by http(s) URLs; the socket's scheme follows from that.
+    read: (texts) => PUBLIC_URLS.read(texts)?.map((url) => url.replace(/^ws/i, 'http')),
     value: 'URL,…',
     fallback: [],
     about: 'Where edges reach this node, e.g. behind a proxy; edges of other URLs are refused',

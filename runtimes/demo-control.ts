@@ -56,7 +56,6 @@ export async function openDemoControl(
     link.subscribe((frame) => {
       Promise.resolve()
         .then(() => stop(nodeIdOf(frame)))
-        .then(() => tellNodes(links))
         .catch((error: unknown) => {
           tell(link, { kind: 'refused', reason: asMeshError(error).message })
         })
@@ -64,6 +63,7 @@ export async function openDemoControl(
     tellNodes([link])
   }
 
+  for (const child of testnet.processes) child.once('exit', () => tellNodes(links))
   const running = await runtime.listen({
     host: HOST,
     port: 0,

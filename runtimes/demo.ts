@@ -47,7 +47,12 @@ const FLAGS: Flags<Settings> = {
     twin: false,
     about: 'The room of the links. Default: demo',
   },
-  check: { ...onOff, twin: false, about: 'Opens both links in headless browsers, which must chat' },
+  check: {
+    ...onOff,
+    twin: false,
+    about:
+      'Opens both links in two headless browsers, which must chat; the time counts from opening',
+  },
   json: {
     ...onOff,
     twin: false,
@@ -113,7 +118,7 @@ async function start(settings: Settings, host: Host, started: Started): Promise<
     host: at,
     onLog: (node, text) => host.err(text.replace(/^(?=.)/gm, `node ${node + 1}: `)),
     onProgress: (links, wanted) =>
-      say(`The nodes have found each other: ${links} of ${wanted} links`),
+      say(`The nodes have found each other: ${Math.floor(links)} of ${wanted} links`),
   })
   started.testnet = testnet
   const lan = at === ALL_INTERFACES ? host.lanAddresses()[0] : undefined

@@ -8,7 +8,7 @@ import { whyOf } from './why.ts'
 export type Dht = HyperDHT
 
 export interface DhtOptions {
-  /** DHT nodes to start from, as `host:port`; empty for the first node of a new DHT. */
+  /** DHT nodes to start from, as `host:port`. */
   readonly bootstrap: readonly string[]
   readonly host?: string | undefined
   /** Default: any free port. */
@@ -31,14 +31,13 @@ export async function openDht(options: DhtOptions): Promise<Dht> {
   const host = options.host ?? (local ? '127.0.0.1' : '0.0.0.0')
   const { port = 0 } = options
   await usablePort(host, port)
-  const dht = new HyperDHT({
+  return new HyperDHT({
     bootstrap,
     host,
     // A port that was asked for is that one or none; an empty range is any free one.
     ...(port ? { port: [port, port + 1], anyPort: false } : { port: [0, 0] }),
     ...(local && { firewalled: false }),
   })
-  return dht
 }
 
 export interface BootstrapOptions {

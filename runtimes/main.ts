@@ -71,11 +71,10 @@ function startedLine(config: Config, runtime: Runtime, host: Host, node: Started
 }
 
 function welcome(config: Config, runtime: Runtime, host: Host, node: StartedNode): string {
-  const url = config.publicUrl.find((each) => each.startsWith('http')) ?? (node.urls[0] as string)
+  const url = config.publicUrl[0] ?? (node.urls[0] as string)
   const lan = host.lanAddresses()[0]
   const open = config.host === '0.0.0.0' || config.host === '::'
-  const { port } = new URL(node.urls[0] as string)
-  const portFlag = Number(port) === DEFAULT_PORT ? '' : ` --port ${port}`
+  const portFlag = node.port === DEFAULT_PORT ? '' : ` --port ${node.port}`
   const lines = [
     `${host.about.name} ${host.about.version} on ${runtime.name} ${runtime.version}`,
     '',
@@ -91,9 +90,8 @@ function welcome(config: Config, runtime: Runtime, host: Host, node: StartedNode
   ]
   if (!open) lines.push(`To open it to your LAN: npm start -- --host 0.0.0.0${portFlag}`)
   if (lan !== undefined) {
-    const lanUrl = new URL(node.urls[0] as string)
-    lanUrl.hostname = lan
-    lines.push(`${open ? 'On your LAN:' : 'It is then at'} ${lanUrl.origin}`)
+    const scheme = config.tlsCert === undefined ? 'http' : 'https'
+    lines.push(`${open ? 'On your LAN:' : 'It is then at'} ${scheme}://${lan}:${node.port}`)
   }
   lines.push(`Source and licences: ${new URL('/source', url)}`, 'Ctrl-C stops it.', '')
   return `${lines.join('\n')}\n`

@@ -64,7 +64,6 @@ async function pageMaker(path: string, bytes: Uint8Array): Promise<() => Respons
     'content-type': TYPES[ending] ?? 'application/octet-stream',
     'cache-control': 'no-cache',
     etag: `"${Array.from(digest.subarray(0, 16), (byte) => byte.toString(16).padStart(2, '0')).join('')}"`,
-    'x-content-type-options': 'nosniff',
     'referrer-policy': 'no-referrer',
   }
   if (ending === 'html') headers['content-security-policy'] = POLICY
@@ -74,30 +73,16 @@ async function pageMaker(path: string, bytes: Uint8Array): Promise<() => Respons
 }
 
 /** A short answer in plain text. */
-export function plain(
-  status: number,
-  text: string,
-  headers: Record<string, string> = {},
-): Response {
+export function plain(status: number, text: string): Response {
   return new Response(`${text}\n`, {
     status,
-    headers: {
-      'content-type': 'text/plain; charset=utf-8',
-      'x-content-type-options': 'nosniff',
-      ...headers,
-    },
+    headers: { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' },
   })
 }
 
-/** Answers by `fetch`, with what every answer needs: methods, errors, what the browser has already. */
-export async function answerTo(
-  request: Request,
-  fetch: () => Response | Promise<Response>,
-): Promise<Response> {
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    return plain(405, 'Only GET and HEAD are answered here', { allow: 'GET, HEAD' })
-  }
-  const response = await fetch()
+/** The answer as it leaves: without what the browser has already, and taken as what it says it is. */
+export function finished(request: Request, response: Response): Response {
+  response.headers.set('x-content-type-options', 'nosniff')
   const etag = response.headers.get('etag')
   const known = request.headers.get('if-none-match')?.split(/\s*,\s*/) ?? []
   if (response.status !== 200 || !etag || !known.includes(etag)) return response

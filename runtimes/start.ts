@@ -6,10 +6,11 @@ import type { Running, Runtime, Swarm } from '../src/runtime.ts'
 import { LINK_PROTOCOL, meshTopic } from '../src/topic.ts'
 import type { Config } from './config.ts'
 import type { Host } from './host.ts'
-import { answerTo, makePages, plain } from './pages.ts'
+import { finished, makePages, plain } from './pages.ts'
 
 export interface StartedNode {
   readonly id: string
+  readonly port: number
   /** Where edges and pages reach it; the first is the best one on this machine. */
   readonly urls: readonly string[]
   /** Whether the identity outlives the process. */
@@ -50,7 +51,8 @@ export async function startNode(
     const urls = urlsOf(config, running.port, host.lanAddresses())
     node.setUrls(config.publicUrl.length > 0 ? config.publicUrl : urls)
     swarm = await join(node, runtime, config, log)
-    return { id: node.id, urls, kept: store.kept, built: files.has('demo/index.html'), close }
+    const built = files.has('demo/index.html')
+    return { id: node.id, port: running.port, urls, kept: store.kept, built, close }
   } catch (error) {
     await close()
     throw error
@@ -72,7 +74,13 @@ function listen(
     host: config.host,
     port: config.port,
     ...(tls && { tls }),
-    fetch: (request, info) => answerTo(request, () => node.fetch(request, info)).catch(failed),
+    fetch: async (request, info) => {
+      try {
+        return finished(request, await node.fetch(request, info))
+      } catch (error) {
+        return failed(error)
+      }
+    },
     upgrade: (request, info) => {
       try {
         return node.upgrade(request, info)

@@ -1,10 +1,6 @@
 /** Types of the packages that the adapters use and that bring none: only what is used. */
 
 declare module 'hyperdht' {
-  interface Events {
-    listening: []
-    close: []
-  }
   export interface Options {
     bootstrap: readonly { readonly host: string; readonly port: number }[]
     host?: string
@@ -20,11 +16,9 @@ declare module 'hyperdht' {
     static bootstrapper(port: number, host: string, options: { host: string }): HyperDHT
     /** The nodes known at present. */
     readonly nodes: { readonly length: number }
-    readonly destroyed: boolean
     fullyBootstrapped(): Promise<void>
     address(): { readonly host: string; readonly port: number }
     destroy(options?: { force?: boolean }): Promise<void>
-    once<Name extends keyof Events>(name: Name, listener: (...args: Events[Name]) => void): this
   }
 }
 
@@ -35,7 +29,6 @@ declare module 'hyperswarm' {
   export interface Discovery {
     /** Looks for other nodes and announces this one again. */
     refresh(): Promise<unknown>
-    flushed(): Promise<boolean>
   }
   export default class Hyperswarm {
     constructor(options: {
@@ -48,7 +41,6 @@ declare module 'hyperswarm' {
     readonly _allConnections: { get(remoteKey: Uint8Array): Stream | undefined }
     readonly keyPair: { readonly publicKey: Uint8Array }
     readonly connections: ReadonlySet<Stream>
-    readonly destroyed: boolean
     join(topic: Uint8Array, options?: { server?: boolean; client?: boolean }): Discovery
     joinPeer(publicKey: Uint8Array): void
     leavePeer(publicKey: Uint8Array): void

@@ -6,8 +6,8 @@ export type Reach = 'loopback' | 'private' | 'public'
 /** The reach of a host name or literal address, with or without a port. */
 export function reachOf(authority: string): Reach {
   const host = hostOf(authority)
-  if (host === 'localhost' || host.endsWith('.localhost') || host === '::1') return 'loopback'
-  if (/^127\./.test(host) || host === '0.0.0.0' || host === '::') return 'loopback'
+  if (host === 'localhost' || host.endsWith('.localhost')) return 'loopback'
+  if (/^127(\.\d{1,3}){3}$/.test(host) || ['::1', '0.0.0.0', '::'].includes(host)) return 'loopback'
   if (isPrivateIpv4(host) || isPrivateIpv6(host) || host.endsWith('.local')) return 'private'
   return 'public'
 }
@@ -38,10 +38,9 @@ export function mayDial(home: string, url: string): boolean {
 }
 
 /** What counts as one address: an IPv4 address, or the first half of an IPv6 one. */
-export function addressGroup(address: string): string {
+export function addressGroup(literal: string): string {
+  const address = canonical(literal)
   if (!address.includes(':')) return address
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
-  if (mapped) return mapped[1] as string
   const [head = '', tail] = address.split('::')
   const front = head === '' ? [] : head.split(':')
   const back = tail === undefined || tail === '' ? [] : tail.split(':')
@@ -50,14 +49,30 @@ export function addressGroup(address: string): string {
   return [...front, ...zeros, ...back].slice(0, 4).join(':')
 }
 
+/** The host of an authority, a literal address in its one spelling. */
 function hostOf(authority: string): string {
   const bracketed = /^\[([^\]]*)\]/.exec(authority)
-  if (bracketed) return (bracketed[1] as string).toLowerCase()
-  return authority.replace(/:\d*$/, '').toLowerCase()
+  if (bracketed) return canonical(bracketed[1] as string)
+  // More than one colon, and no brackets: an IPv6 address without a port.
+  const host = /:.*:/.test(authority) ? authority : authority.replace(/:\d*$/, '')
+  return canonical(host)
 }
 
+/** A literal address in its one spelling, IPv4 where IPv6 only wraps it; any other text in lower case. */
+function canonical(text: string): string {
+  const host = text.toLowerCase().replace(/%.*$/, '')
+  if (!host.includes(':') || !URL.canParse(`http://[${host}]`)) return host
+  const address = new URL(`http://[${host}]`).hostname.slice(1, -1)
+  const mapped = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(address)
+  if (!mapped) return address
+  const [high = 0, low = 0] = mapped.slice(1).map((part) => Number.parseInt(part, 16))
+  return [high >> 8, high & 0xff, low >> 8, low & 0xff].join('.')
+}
+
+/** Whole addresses only: a public name may begin with the same digits. */
 function isPrivateIpv4(host: string): boolean {
-  return /^(10\.|192\.168\.|169\.254\.|172\.(1[6-9]|2\d|3[01])\.)\d/.test(host)
+  if (!/^\d{1,3}(\.\d{1,3}){3}$/.test(host)) return false
+  return /^(10\.|192\.168\.|169\.254\.|172\.(1[6-9]|2\d|3[01])\.)/.test(host)
 }
 
 /** Unique local (RFC 4193) and link-local (RFC 4291) addresses. */

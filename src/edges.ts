@@ -27,7 +27,7 @@ export interface EdgesOptions {
   readonly directory: Directory
   readonly log: HomeLog
   acceptsAuthority(authority: string): boolean
-  otherHomes(): readonly string[]
+  otherHomes(authority: string): readonly string[]
   onSignal(frame: Uint8Array, session: Session): void
 }
 

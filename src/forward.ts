@@ -1,6 +1,6 @@
 /** Forwarding: takes a signal to its target, here or at its home node, or tells the sender why not. */
 
-import { reader, toHex } from './bytes.ts'
+import { reader } from './bytes.ts'
 import type { Clock } from './clock.ts'
 import type { Directory } from './directory.ts'
 import { asMeshError, SignalMeshError } from './errors.ts'
@@ -14,7 +14,7 @@ import {
   MAX_SIGNALS_PER_DIAL,
 } from './limits.ts'
 import { createOpens } from './opens.ts'
-import { decodePresence } from './records.ts'
+import { decodePresence, isAuthentic, type Presence } from './records.ts'
 import {
   CLASS,
   checkSignal,
@@ -69,12 +69,16 @@ interface Dial {
   readonly cancelTimer: () => void
 }
 
+/** Callers remembered by the presence that they showed, until gossip has brought it. */
+const MAX_CALLERS = 4_096
+
 export function createForward(options: ForwardOptions): Forward {
   const { identity, networkId, directory, clock } = options
   const counters: Counters = { delivered: 0, forwarded: 0, received: 0, refused: 0 }
   const dials = new Map<NodeId, Dial>()
   const failedAtMs = new Map<NodeId, number>()
   const countOpen = createOpens(clock)
+  const callers = new Map<PeerId, Presence>()
 
   /** Tells the sender, who is an edge here or at `via`. */
   const refuse = (frame: Uint8Array, error: SignalMeshError, via?: NodeId): void => {
@@ -98,12 +102,37 @@ export function createForward(options: ForwardOptions): Forward {
       counters.delivered += 1
       return
     }
-    const home = directory.locate(to, clock.nowMs())?.home
-    if (!home || home.id === identity.id) {
+    const home = homeOf(to)
+    if (!home || home === identity.id) {
       throw new SignalMeshError('PEER_UNKNOWN', `No node knows of ${to}`)
     }
-    if (options.send(home.id, frame)) counters.forwarded += 1
-    else queue(frame, home.id, home.contact.dhtKey)
+    if (options.send(home, frame)) counters.forwarded += 1
+    else queue(frame, home, directory.homes.get(home)?.contact.dhtKey)
+  }
+
+  /** Where an edge is at home, by the newest presence that was seen here. */
+  const homeOf = (peer: PeerId): NodeId | undefined => {
+    const known = directory.locate(peer, clock.nowMs())
+    const caller = callers.get(peer)
+    if (caller && !(known?.presence && known.presence.seq >= caller.seq)) return caller.home
+    return known?.home.id
+  }
+
+  /** A signal is believed only if its sender's presence names the node that it came from. */
+  const checkSender = (frame: Uint8Array, node: NodeId): void => {
+    const from = fromOf(frame)
+    if (homeOf(from) === node) return
+    if (classOf(frame) === CLASS.open) {
+      // It carries the presence, for gossip may be slower than the signal; so the answer finds back.
+      const presence = decodePresence(reader(payloadOf(frame)).block(MAX_RECORD_BYTES))
+      if (presence.peer === from && presence.home === node && isAuthentic(networkId, presence)) {
+        callers.delete(from)
+        callers.set(from, presence)
+        if (callers.size > MAX_CALLERS) callers.delete(callers.keys().next().value as PeerId)
+        return
+      }
+    }
+    throw new SignalMeshError('REFUSED', `Edge ${from} is not at home with node ${node}`)
   }
 
   const queue = (frame: Uint8Array, node: NodeId, dhtKey: Uint8Array | undefined): void => {
@@ -165,7 +194,7 @@ export function createForward(options: ForwardOptions): Forward {
         if (hopsLeftOf(frame) === 0 || fromHomeOf(frame) !== node) {
           throw new SignalMeshError('REFUSED', `Node ${node} does not speak for that home`)
         }
-        if (classOf(frame) !== CLASS.control) checkSender(directory, frame, node, clock.nowMs())
+        if (classOf(frame) !== CLASS.control) checkSender(frame, node)
         if (!deliver(frame)) throw notHere(directory, frame, clock.nowMs())
         counters.received += 1
       } catch (error) {
@@ -188,21 +217,6 @@ export function createForward(options: ForwardOptions): Forward {
       dials.clear()
     },
   }
-}
-
-/** A signal is believed only if its sender's presence names the node that it came from. */
-function checkSender(directory: Directory, frame: Uint8Array, node: NodeId, nowMs: number): void {
-  const from = fromOf(frame)
-  if (directory.locate(from, nowMs)?.home.id === node) return
-  // The opening signal carries the presence, for gossip may be slower than the signal.
-  if (classOf(frame) === CLASS.open) {
-    const presence = decodePresence(reader(payloadOf(frame)).block(MAX_RECORD_BYTES))
-    if (toHex(presence.peerKey) === from && presence.home === node) return
-  } else if (!directory.locate(from, nowMs)) {
-    // Known to the target from its opening signal, and sealed end to end.
-    return
-  }
-  throw new SignalMeshError('REFUSED', `Edge ${from} is not at home with node ${node}`)
 }
 
 function notHere(directory: Directory, frame: Uint8Array, nowMs: number): SignalMeshError {

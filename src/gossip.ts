@@ -8,6 +8,9 @@ import { SignalMeshError } from './errors.ts'
 import type { NodeId } from './identity.ts'
 import { MAX_BATCH_BYTES, MAX_SEEN_PACKETS, SEEN_PACKETS_MS } from './limits.ts'
 
+/** The largest batch, and the byte before it that says what it is. */
+const MAX_DATA_BYTES = MAX_BATCH_BYTES + 1
+
 export interface GossipOptions {
   readonly id: NodeId
   send(neighbour: NodeId, packet: Uint8Array): void
@@ -34,6 +37,8 @@ export interface Gossip {
 interface Packet {
   readonly seqno: Uint8Array
   readonly origin: Uint8Array
+  /** Who passed it on last; it goes to all neighbours but this one. */
+  readonly sender: Uint8Array
   readonly data: Uint8Array
 }
 
@@ -56,6 +61,10 @@ export function createGossip(options: GossipOptions): Gossip {
       // A forger who copied origin and number would otherwise silence the real packet.
       if (!equal(packet.seqno, hash([packet.data]))) {
         throw new SignalMeshError('BAD_SIGNATURE', 'A packet is not numbered by its hash')
+      }
+      // Named as sender, another neighbour would be left out.
+      if (toHex(packet.sender) !== neighbour) {
+        throw new SignalMeshError('BAD_SIGNATURE', 'A packet names another sender than its bringer')
       }
       const origin = options.check(packet.data)
       if (origin === undefined) return
@@ -92,11 +101,11 @@ export function readPacket(bytes: Uint8Array): Packet {
     const key = varint()
     const length = varint()
     if ((key & 7) !== 2 || fields.has(key >> 3)) throw badFrame('a packet with an odd field')
-    if (length > MAX_BATCH_BYTES || at + length > bytes.length) throw badFrame('a packet cut short')
+    if (length > MAX_DATA_BYTES || at + length > bytes.length) throw badFrame('a packet cut short')
     fields.set(key >> 3, bytes.subarray(at, at + length))
     at += length
   }
   const [seqno, origin, sender, data] = [1, 2, 3, 4].map((field) => fields.get(field))
   if (!seqno || !origin || !sender || !data || fields.size !== 4) throw badFrame('half a packet')
-  return { seqno, origin, data }
+  return { seqno, origin, sender, data }
 }

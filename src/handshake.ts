@@ -5,7 +5,7 @@ import type { Clock } from './clock.ts'
 import { KEY_BYTES, type KeyPair, SIGNATURE_BYTES, sign, verify } from './crypto.ts'
 import { asMeshError, SignalMeshError } from './errors.ts'
 import type { Identity, NodeId } from './identity.ts'
-import { LINK_HANDSHAKE_MS } from './limits.ts'
+import { LINK_HANDSHAKE_MS, MAX_EARLY_FRAMES, MAX_FRAME_BYTES } from './limits.ts'
 import { type Link, makeLink } from './link.ts'
 import {
   type Handshake,
@@ -14,6 +14,7 @@ import {
   type Split,
   sealNext,
   startHandshake,
+  TAG_BYTES,
 } from './noise.ts'
 import { PROTOCOL_VERSION } from './topic.ts'
 
@@ -126,7 +127,8 @@ function frameQueue(raw: Link, clock: Clock): FrameQueue {
   }
   const unsubscribe = raw.subscribe((frame) => {
     if (wake) wake.resolve(frame)
-    else waiting.push(frame)
+    else if (waiting.length < MAX_EARLY_FRAMES) waiting.push(frame)
+    else fail(new SignalMeshError('TOO_MANY', 'Too many frames came before the handshake was over'))
     wake = undefined
   })
   const cancelTimer = clock.after(LINK_HANDSHAKE_MS, () =>
@@ -137,6 +139,7 @@ function frameQueue(raw: Link, clock: Clock): FrameQueue {
   )
   return {
     next: () => {
+      if (failure?.code === 'TOO_MANY') return Promise.reject(failure)
       const frame = waiting.shift()
       if (frame) return Promise.resolve(frame)
       if (failure) return Promise.reject(failure)
@@ -157,12 +160,17 @@ function sealedLink(raw: Link, frames: FrameQueue, split: Split): Link {
     bufferedBytes: () => raw.bufferedBytes,
     close: (reason) => raw.close(reason),
   })
+  let broken = false
   const open = (sealed: Uint8Array): void => {
+    if (broken) return
     let frame: Uint8Array
     try {
+      if (sealed.length > MAX_FRAME_BYTES + TAG_BYTES) throw tooLarge(sealed.length)
       frame = openNext(split.rx, sealed)
-    } catch {
-      raw.close('BAD_FRAME')
+    } catch (error) {
+      // Nothing after it is read either, for a close takes its time.
+      broken = true
+      raw.close(asMeshError(error).code)
       return
     }
     receive(frame)
@@ -172,4 +180,8 @@ function sealedLink(raw: Link, frames: FrameQueue, split: Split): Link {
   raw.subscribe(open)
   void raw.closed.then(end)
   return link
+}
+
+function tooLarge(bytes: number): SignalMeshError {
+  return new SignalMeshError('TOO_LARGE', `A frame of ${bytes} bytes is over ${MAX_FRAME_BYTES}`)
 }

@@ -1,6 +1,6 @@
 /** A mesh node: takes part in the mesh and is home to edges. */
 
-import { acceptsAuthority } from './authority.ts'
+import { acceptsAuthority, authorityOf, mayDial } from './authority.ts'
 import { type Clock, repeat, systemClock } from './clock.ts'
 import { createEdges } from './edges.ts'
 import { loadEpoch } from './epoch.ts'
@@ -91,8 +91,11 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     clock,
     directory,
     log: mesh.log,
-    acceptsAuthority: (authority) => acceptsAuthority(publicUrls, authority),
-    otherHomes: () => otherHomes(directory.homes.values(), identity.id),
+    // Besides, the addresses at which it listens: not every local network has private ones.
+    acceptsAuthority: (authority) =>
+      acceptsAuthority(publicUrls, authority) ||
+      urls.some((url) => authorityOf(url) === authority.toLowerCase()),
+    otherHomes: (authority) => otherHomes(directory.homes.values(), identity.id, authority),
     onSignal: (frame, session) => forward.fromEdge(frame, session.peerKey),
   })
   const forward = createForward({
@@ -166,9 +169,13 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
 function otherHomes(
   homes: Iterable<{ id: NodeId; contact: { urls: readonly string[] } }>,
   self: NodeId,
+  authority: string,
 ): string[] {
   const others = [...homes].filter(({ id }) => id !== self)
-  const urls = others.flatMap(({ contact }) => contact.urls.slice(0, 1))
+  const urls = others.flatMap(({ contact }) =>
+    // A node with several addresses names the one that this edge can reach.
+    contact.urls.filter((url) => mayDial(`ws://${authority}`, url)).slice(0, 1),
+  )
   for (let i = urls.length - 1; i > 0; i--) {
     const j = Math.floor(Math.random() * (i + 1))
     ;[urls[i], urls[j]] = [urls[j] as string, urls[i] as string]

@@ -52,7 +52,8 @@ export interface SessionHost {
   watch(session: Session, tag: string): void
   unwatch(session: Session, tag: string): void
   signal(session: Session, frame: Uint8Array): void
-  otherHomes(): readonly string[]
+  /** Other nodes that an edge which dialled `authority` can reach too. */
+  otherHomes(authority: string): readonly string[]
 }
 
 export interface Session {
@@ -105,8 +106,7 @@ export function runSession(link: Link, remoteAddress: string, host: SessionHost)
     send: (frame) => {
       if (over) return false
       if (link.bufferedBytes > MAX_BUFFERED_BYTES) {
-        over = true
-        link.close('TOO_SLOW')
+        finish('TOO_SLOW')
         return false
       }
       link.send(frame)
@@ -114,10 +114,16 @@ export function runSession(link: Link, remoteAddress: string, host: SessionHost)
     },
     end: (error) => {
       if (over) return
-      over = true
       link.send(encodeBye(error))
-      link.close(error.code)
+      finish(error.code)
     },
+  }
+
+  /** The edge is gone from here on, however long its socket takes to close. */
+  const finish = (reason: string): void => {
+    over = true
+    link.close(reason)
+    if (peerKey) host.leave(session)
   }
 
   const prove = (frame: Uint8Array): void => {
@@ -129,7 +135,7 @@ export function runSession(link: Link, remoteAddress: string, host: SessionHost)
     host.join(session, proof.presence, proof.adverts)
     const body = writer(64).bytes(proof.nonce).bytes(challenge).done()
     const signature = sign('node-proof', host.networkId, body, host.identity.keys)
-    link.send(encodeWelcome({ signature, otherHomes: host.otherHomes() }))
+    link.send(encodeWelcome({ signature, otherHomes: host.otherHomes(proof.authority) }))
   }
 
   const receive = (frame: Uint8Array): void => {
@@ -146,7 +152,7 @@ export function runSession(link: Link, remoteAddress: string, host: SessionHost)
       const tooMany = tooManyOf(requests, 'requests')
       const serve = tooMany ? () => Promise.reject(tooMany) : serveEdge(session, host)
       answerOnce(frame, serve, session.send).catch(fail)
-    } else if (frame[0] === FRAME.bye) link.close('GOODBYE')
+    } else if (frame[0] === FRAME.bye) finish('GOODBYE')
     else throw new SignalMeshError('BAD_FRAME', `A frame of unknown kind ${frame[0]}`)
   }
 
@@ -179,9 +185,8 @@ export function runSession(link: Link, remoteAddress: string, host: SessionHost)
   void link.closed.then(() => {
     cancelTimer()
     alive.stop()
-    over = true
     release()
-    if (peerKey) host.leave(session)
+    finish('closed')
   })
   try {
     release = host.admit(remoteAddress)

@@ -13,7 +13,15 @@ import { assert, suite } from './harness/suite.ts'
 import { killPrograms, type Program, startProgram } from './support/program.ts'
 
 const test = suite('cli', { timeoutMs: 30_000 })
-test.afterEach(killPrograms)
+/** A node for tests that only ask it something. */
+let shared: Program | undefined
+test.afterEach(() => killPrograms(shared))
+test.after(() => killPrograms())
+
+function sharedUrl(): Promise<string> {
+  shared ??= start(['--port', '0'])
+  return urlOf(shared)
+}
 
 // --- what a node prints and serves ---
 
@@ -48,7 +56,7 @@ test('takes its flags from the environment too', async () => {
 })
 
 test('tells its health', async () => {
-  const health = await healthOf(await urlOf(start(['--port', '0'])))
+  const health = await healthOf(await sharedUrl())
   assert.match(health.nodeId, /^[0-9a-f]{64}$/)
   assert.match(health.runtime, /^node/)
   assert.equal(
@@ -67,7 +75,7 @@ test('listens on this machine alone unless told otherwise', async () => {
 })
 
 test('offers its source and names the licences', async () => {
-  const url = await urlOf(start(['--port', '0']))
+  const url = await sharedUrl()
   const response = await fetch(`${url}/source`)
   const page = await response.text()
   const version = JSON.parse(readFileSync('package.json', 'utf8')).version
@@ -81,7 +89,7 @@ test('offers its source and names the licences', async () => {
 })
 
 test('answers other methods and paths with their status', async () => {
-  const url = await urlOf(start(['--port', '0']))
+  const url = await sharedUrl()
   const post = await fetch(`${url}/health`, { method: 'POST', body: 'x' })
   assert.equal([post.status, post.headers.get('allow')], [405, 'GET, HEAD'])
   assert.is((await fetch(`${url}/nothing`)).status, 404)
@@ -91,7 +99,7 @@ test('answers other methods and paths with their status', async () => {
 })
 
 test('answers a page that the browser has already without sending it again', async () => {
-  const url = await urlOf(start(['--port', '0']))
+  const url = await sharedUrl()
   const first = await fetch(`${url}/source`)
   await first.text()
   const etag = String(first.headers.get('etag'))
@@ -161,10 +169,12 @@ test('without a data folder each start is another node', async () => {
 // --- what keeps it from starting ---
 
 test('ends with 2 and one line for a wrong flag or value', async () => {
-  await endsWith(['--prot', '1'], 2, /Unknown flag --prot; did you mean --port\?.* \(BAD_CONFIG\)$/)
-  await endsWith(['--port', 'x'], 2, /Flag --port takes a whole number from 0 to 65535, not "x"/)
-  await endsWith(['--tls-cert', '/no', '--tls-key', '/no'], 2, /Cannot read \/no: no such file/)
-  await endsWith([], 2, /Variable SIGNAL_MESH_PORT takes/, { SIGNAL_MESH_PORT: '-1' })
+  await Promise.all([
+    endsWith(['--prot', '1'], 2, /Unknown flag --prot; did you mean --port\?.* \(BAD_CONFIG\)$/),
+    endsWith(['--port', 'x'], 2, /Flag --port takes a whole number from 0 to 65535, not "x"/),
+    endsWith(['--tls-cert', '/no', '--tls-key', '/no'], 2, /Cannot read \/no: no such file/),
+    endsWith([], 2, /Variable SIGNAL_MESH_PORT takes/, { SIGNAL_MESH_PORT: '-1' }),
+  ])
 })
 
 test('ends with 1 and says what to do when its port is in use', async () => {
@@ -282,8 +292,9 @@ test('a testnet that is killed takes its nodes with it', async () => {
 })
 
 test('a testnet says what is wrong with its arguments', async () => {
-  for (const args of [['0'], ['three'], ['2', '3'], ['--jsn']]) {
-    const testnet = startProgram('runtimes/testnet.ts', args)
+  const mistakes = [['0'], ['three'], ['2', '3'], ['--jsn']]
+  const testnets = mistakes.map((args) => startProgram('runtimes/testnet.ts', args))
+  for (const testnet of testnets) {
     assert.is(await testnet.ended, 2)
     assert.match(testnet.err, /^testnet: .*\(BAD_CONFIG\)\n$/)
   }

@@ -18,7 +18,7 @@ const SETTINGS: readonly [keyof Config, unknown, string, unknown][] = [
     'publicUrl',
     [],
     'https://a.example,wss://b.example/x',
-    ['https://a.example', 'wss://b.example/x'],
+    ['https://a.example', 'https://b.example/x'],
   ],
   ['trustProxy', [], 'loopback,192.0.2.1,2001:db8::1', ['loopback', '192.0.2.1', '2001:db8::1']],
   ['logLevel', 'info', 'debug', 'debug'],

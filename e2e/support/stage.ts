@@ -3,18 +3,17 @@
 import { type Child, startChild } from '../../runtimes/children.ts'
 import { startTestnet, type Testnet } from '../../runtimes/local-mesh.ts'
 import { assert, type Suite } from '../../test/harness/suite.ts'
-import { type Browser, launchBrowser } from '../browser.ts'
+import { type Browser, launchBrowser, type Page } from '../browser.ts'
 import { type Health, healthOf, untilHealth } from './health.ts'
 import type { Failure } from './page-kit.ts'
-import { DONE_WITHIN_MS, type Visitor, visit, visitInVain } from './visitors.ts'
+import { blankOf, DONE_WITHIN_MS, openPage, type Visitor, visit, visitInVain } from './visitors.ts'
 
 /** One test with everything in it: the mesh starts, a dozen pages come and go. */
 export const TEST_TIMEOUT_MS = 90_000
 
 export interface Stage {
   readonly urls: readonly string[]
-  readonly nodeIds: readonly string[]
-  readonly network: string
+  nodeId(node: number): string
   kill(node: number): Promise<void>
   /** Starts one more node on the same DHT bootstrap; gives its URL. */
   addNode(network: string): Promise<string>
@@ -22,6 +21,8 @@ export interface Stage {
   /** Opens a page of the node and joins there; pages take turns between the browsers. */
   visit(node: number, topic: string): Promise<Visitor>
   visitInVain(node: number, network: string): Promise<Failure>
+  /** Opens a page of the node's origin with this source. */
+  show(node: number, html: string): Promise<Page>
 }
 
 /** Prepares the suite to open stages: `open(3)` in a test; what was opened is closed after it. */
@@ -35,16 +36,7 @@ export function prepareStages(
   let pages = 0
 
   test.before(async () => {
-    browsers = await Promise.all([
-      launchBrowser([
-        '--disable-features=WebRtcHideLocalIpsWithMdns',
-        '--allow-loopback-in-peer-connection',
-      ]),
-      launchBrowser([
-        '--disable-features=WebRtcHideLocalIpsWithMdns',
-        '--allow-loopback-in-peer-connection',
-      ]),
-    ])
+    browsers = await Promise.all([launchBrowser(), launchBrowser()])
   })
   test.after(async () => {
     for (const browser of browsers) await browser.close()
@@ -70,8 +62,7 @@ export function prepareStages(
     const urlOf = (node: number): string => net.urls[node] as string
     return {
       urls: net.urls,
-      nodeIds: net.nodeIds,
-      network,
+      nodeId: (node) => net.nodeIds[node] as string,
       kill: net.kill,
       addNode: async (name) => {
         const child = await startChild({
@@ -88,6 +79,13 @@ export function prepareStages(
       visit: (node, topic) => visit(nextBrowser(), urlOf(node), { network, topic }, pageErrors),
       visitInVain: (node, name) =>
         visitInVain(nextBrowser(), urlOf(node), { network: name, topic: 'any' }),
+      show: async (node, html) => {
+        const page = await openPage(nextBrowser(), pageErrors)
+        // Written over a page that came from the node: Chromium lets no other page reach a local one.
+        await page.goto(blankOf(urlOf(node)))
+        await page.setContent(html)
+        return page
+      },
     }
   }
 }

@@ -62,7 +62,8 @@ export async function visitInVain(
   return failure
 }
 
-async function openPage(browser: Browser, errors: string[]): Promise<Page> {
+/** Opens an empty page that is watched. */
+export async function openPage(browser: Browser, errors: string[]): Promise<Page> {
   const context = await browser.newContext()
   const page = await context.newPage()
   page.on('pageerror', ({ message }) => errors.push(message))
@@ -71,7 +72,7 @@ async function openPage(browser: Browser, errors: string[]): Promise<Page> {
 }
 
 /** A page of the node's own origin that holds nothing of ours yet. */
-function blankOf(nodeUrl: string): string {
+export function blankOf(nodeUrl: string): string {
   return new URL('/health', nodeUrl).href
 }
 

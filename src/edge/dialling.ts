@@ -68,12 +68,12 @@ export function createDialling(
       if (loss.openMs >= STEADY_MS) {
         failures = 0
         // A lost home is left at once, but its edges do not all knock in the same moment.
-        return random() * BACKOFF_FIRST_MS
+        return Math.round(random() * BACKOFF_FIRST_MS)
       }
       const stepMs = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(failures, 10))
       failures += 1
       const askedMs = Math.min(BACKOFF_MAX_MS, loss.error.retryAfterMs ?? 0)
-      return Math.max(askedMs, stepMs * (0.5 + random() / 2))
+      return Math.max(askedMs, Math.round(stepMs * (0.5 + random() / 2)))
     },
     get hopeless() {
       return !everOpen && given.every((url) => refusedForGood.has(url))

@@ -137,7 +137,7 @@ export function createHome(options: HomeOptions): Home {
 
   const scheduleRenew = (): void => {
     const link = current as HomeLink
-    const inMs = RECORD_RENEW_MS * (0.9 + Math.random() * 0.2)
+    const inMs = Math.round(RECORD_RENEW_MS * (0.9 + Math.random() * 0.2))
     cancelRenew = clock.after(inMs, () => {
       renew(link).then(() => {
         if (current === link && !isClosed()) scheduleRenew()

@@ -1,7 +1,7 @@
 /** A mesh in one process: nodes joined by links in memory, edges with pretend RTC, one manual clock. */
 
 import { type ManualClock, manualClock, settle } from '../../src/clock.ts'
-import { type Edge, type JoinOptions, joinOn } from '../../src/edge/mod.ts'
+import { type Edge, type Ground, type JoinOptions, joinOn } from '../../src/edge/mod.ts'
 import type { MakeRtc } from '../../src/edge/rtc.ts'
 import { type Link, linkPair } from '../../src/link.ts'
 import { type Log, silentLog } from '../../src/log.ts'
@@ -14,13 +14,30 @@ export interface TestMesh {
   readonly nodes: MeshNode[]
   /** Every frame that crossed between nodes, as it went over the raw link. */
   readonly wire: Uint8Array[]
-  link(a: MeshNode, b: MeshNode): readonly [Link, Link]
+  /** Every dial of an edge: where to, and when by the mesh's clock. */
+  readonly dials: { readonly url: string; readonly atMs: number; readonly link: Link }[]
+  /** Sees each frame between an edge and its home, and says what goes on in its place. */
+  tap: Tap | undefined
+  /** Frames that went out or came in over a node's links so far. */
+  crossedAt(node: MeshNode): number
+  /** Links two nodes; `delayMs` each way. */
+  link(a: MeshNode, b: MeshNode, delayMs?: number): readonly [Link, Link]
   /** Takes a node off as SIGKILL would: its links end and it says nothing. */
   kill(node: MeshNode): void
-  edge(node: MeshNode | readonly MeshNode[], options?: JoinOptions): Promise<Edge>
+  edge(
+    node: MeshNode | readonly MeshNode[],
+    options?: JoinOptions,
+    ground?: Partial<Ground>,
+  ): Promise<Edge>
+  /** An edge's raw socket to a node, as from this address. */
+  dial(url: string, remoteAddress?: string): Link
   urlOf(node: MeshNode): string
+  /** Takes on a node that the test has made, at this URL. */
+  adopt(node: MeshNode, url: string): void
   close(): Promise<void>
 }
+
+export type Tap = (frame: Uint8Array, way: 'up' | 'down', url: string) => readonly Uint8Array[]
 
 export function memoryStore(): Store {
   const kept = new Map<string, Uint8Array>()
@@ -41,17 +58,32 @@ export async function testMesh(
   const byUrl = new Map<string, MeshNode>()
   const sockets = new Map<MeshNode, Set<Link>>()
   const wire: Uint8Array[] = []
+  const dials: TestMesh['dials'] = []
+  const crossed = new Map<MeshNode, number>()
   const edges: Edge[] = []
   const makeRtc = options.makeRtc ?? rtcWorld(clock)
 
-  const link = (a: MeshNode, b: MeshNode): readonly [Link, Link] => {
-    const pair = linkPair()
-    const [left, right] = pair.map((end) => recorded(end, wire)) as [Link, Link]
+  const link = (a: MeshNode, b: MeshNode, delayMs?: number): readonly [Link, Link] => {
+    const later = (deliver: () => void): void => void clock.after(delayMs ?? 0, deliver)
+    const pair = delayMs === undefined ? linkPair() : linkPair(later)
+    const [left, right] = pair.map((end) =>
+      recorded(end, (frame) => {
+        wire.push(frame.slice())
+        for (const node of [a, b]) crossed.set(node, (crossed.get(node) ?? 0) + 1)
+      }),
+    ) as [Link, Link]
     sockets.get(a)?.add(left)
     sockets.get(b)?.add(right)
     a.addLink(left, { initiator: true, remoteAddress: '127.0.0.1' })
     b.addLink(right, { initiator: false, remoteAddress: '127.0.0.1' })
     return [left, right]
+  }
+
+  const adopt = (node: MeshNode, url: string): void => {
+    nodes.push(node)
+    sockets.set(node, new Set())
+    byUrl.set(url, node)
+    node.setUrls([url])
   }
 
   for (let i = 0; i < count; i++) {
@@ -62,35 +94,39 @@ export async function testMesh(
       log: options.log ?? silentLog,
       clock,
     })
-    const url = `http://127.0.0.1:${5000 + i}`
-    nodes.push(node)
-    sockets.set(node, new Set())
-    byUrl.set(url, node)
-    node.setUrls([url])
+    adopt(node, `http://127.0.0.1:${5000 + i}`)
   }
   for (const [i, a] of nodes.entries()) {
     for (const b of nodes.slice(i + 1)) if (options.linked !== false) link(a, b)
   }
   await clock.advance(100)
 
-  const dial = (url: string): Link => {
+  const dial = (url: string, remoteAddress = '127.0.0.1'): Link => {
     const [near, far] = linkPair()
     const at = new URL(url)
     const node = byUrl.get(`http://${at.host}`)
     const accept = node?.upgrade(new Request(`http://${at.host}${at.pathname}`), {
-      remoteAddress: '127.0.0.1',
+      remoteAddress,
     })
     if (node && typeof accept === 'function' && sockets.has(node)) {
       sockets.get(node)?.add(far)
       accept(far)
     } else near.close('refused')
-    return near
+    const link = tapped(near, (frame, way) => {
+      return mesh.tap?.(frame, way, `http://${at.host}`) ?? [frame]
+    })
+    dials.push({ url, atMs: clock.nowMs(), link })
+    return link
   }
 
-  return {
+  const mesh: TestMesh = {
     clock,
     nodes,
     wire,
+    dials,
+    tap: undefined,
+    crossedAt: (node) => crossed.get(node) ?? 0,
+    dial,
     link,
     kill: (node) => {
       const ends = sockets.get(node) ?? new Set()
@@ -98,11 +134,11 @@ export async function testMesh(
       for (const end of ends) end.close('killed')
       void node.close()
     },
-    edge: async (at, extra = {}) => {
+    edge: async (at, extra = {}, ground = {}) => {
       const homes = Array.isArray(at) ? at : [at]
       const urls = homes.map((node) => urlOf(byUrl, node))
       const joining = joinOn(
-        { clock, makeRtc, dial },
+        { clock, makeRtc, dial, ...ground },
         { network: options.network ?? 'test', urls, ...extra },
       )
       const edge = await during(joining, clock)
@@ -110,12 +146,14 @@ export async function testMesh(
       return edge
     },
     urlOf: (node) => urlOf(byUrl, node),
+    adopt,
     close: async () => {
       for (const edge of edges) await edge.close()
       for (const node of nodes) await node.close()
       await settle()
     },
   }
+  return mesh
 }
 
 /** Turns the clock until the promise is settled. */
@@ -123,7 +161,8 @@ export async function during<T>(promise: Promise<T>, clock: ManualClock, stepMs 
   let done = false
   const finished = promise.finally(() => (done = true))
   finished.catch(() => undefined)
-  for (let step = 0; step < 4000 && !done; step++) await clock.advance(stepMs)
+  // Small steps first: most things take no time here, and what follows may have to be quick.
+  for (let step = 0; step < 4000 && !done; step++) await clock.advance(step < 20 ? 1 : stepMs)
   if (!done) throw new Error('Nothing came of it in the time that was given')
   return finished
 }
@@ -134,16 +173,33 @@ function urlOf(byUrl: ReadonlyMap<string, MeshNode>, node: MeshNode): string {
   return url
 }
 
-function recorded(link: Link, wire: Uint8Array[]): Link {
+function recorded(link: Link, onSend: (frame: Uint8Array) => void): Link {
   return {
     ...link,
     send: (frame) => {
-      wire.push(frame.slice())
+      onSend(frame)
       link.send(frame)
     },
     get bufferedBytes() {
       return link.bufferedBytes
     },
     closed: link.closed,
+  }
+}
+
+/** An edge's end of a link, with somebody on the line. */
+function tapped(
+  link: Link,
+  tap: (frame: Uint8Array, way: 'up' | 'down') => readonly Uint8Array[],
+): Link {
+  return {
+    ...recorded(link, () => {}),
+    send: (frame) => {
+      for (const one of tap(frame.slice(), 'up')) link.send(one)
+    },
+    subscribe: (onFrame) =>
+      link.subscribe((frame) => {
+        for (const one of tap(frame, 'down')) onFrame(one)
+      }),
   }
 }

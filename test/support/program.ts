@@ -64,6 +64,6 @@ export function startProgram(
 }
 
 /** Kills what a test has left running. */
-export function killPrograms(): void {
-  for (const child of running) child.kill('SIGKILL')
+export function killPrograms(except?: Program): void {
+  for (const child of running) if (child !== except?.process) child.kill('SIGKILL')
 }
