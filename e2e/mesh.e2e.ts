@@ -2,6 +2,7 @@
 
 import { assert, suite } from '../test/harness/suite.ts'
 import { untilHealth } from './support/health.ts'
+import { poll } from './support/poll.ts'
 import { prepareStages, TEST_TIMEOUT_MS } from './support/stage.ts'
 import { chat, DONE_WITHIN_MS, type Visitor } from './support/visitors.ts'
 
@@ -58,6 +59,25 @@ test('lets a third page at a third node join, connected to both', async () => {
   await Promise.all([a.isConnected(c.id), b.isConnected(c.id), b.isConnected(a.id)])
   for (const [one, other] of pairsOf([a, b, c])) await chat(one, other)
   console.log('third page: all three pairs have talked')
+})
+
+test('keeps what a peer says before this page knows that they are connected', async () => {
+  const stage = await openStage(1)
+  const [a, b] = await Promise.all([stage.visit(0, 'room'), stage.visit(0, 'room')])
+  await a.finds(b.id, stage.nodeId(0))
+  await b.page.evaluate(() => {
+    globalThis.statsHeldBy = new Promise((resolve) => {
+      globalThis.releaseStats = resolve
+    })
+  })
+  assert.is(await a.connects(b.id), undefined)
+  await a.says(b.id, 'first')
+  await poll('the message is there', DONE_WITHIN_MS, () => b.page.evaluate(() => rtcMessages === 1))
+  assert.is((await b.connectionTo(a.id)).state, 'none')
+  await b.page.evaluate(() => releaseStats())
+  await b.hears(a.id, 'first')
+  await chat(a, b)
+  console.log('first message: kept')
 })
 
 test('keeps nodes of another network apart on the same DHT bootstrap', async () => {

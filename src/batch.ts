@@ -22,6 +22,8 @@ import {
 import { decodeAdvert, decodePresence, type EdgeRecord, endOfSigned, finish } from './records.ts'
 
 const FORMAT = 1
+/** Where a head's beat stands: behind format, home, epoch and index. */
+const BEAT_AT = 1 + KEY_BYTES + 8 + 8
 
 /** One change of the edges at a home. Removals name the highest `seq` that they remove. */
 export type Op =
@@ -160,6 +162,19 @@ export function decodeHead(bytes: Uint8Array): Head {
     edges,
     contact,
   }
+}
+
+/** Whose a batch is and where it stands, without reading the rest of it. */
+export function peekBatch(bytes: Uint8Array): Position & { readonly home: NodeId } {
+  const r = reader(bytes)
+  r.u8()
+  return { home: toHex(r.bytes(KEY_BYTES)), epoch: r.u64(), index: r.u64() }
+}
+
+/** The same of a head, with its beat. */
+export function peekHead(bytes: Uint8Array): Position & Pick<Head, 'home' | 'beat'> {
+  const beat = reader(bytes.subarray(BEAT_AT)).u64()
+  return { ...peekBatch(bytes), beat }
 }
 
 /** Whether the home itself signed it, for this network. */

@@ -3,7 +3,7 @@
 import type { Contact, Op, Position } from './batch.ts'
 import { createDigest, type Digest } from './digest.ts'
 import type { NodeId, PeerId } from './identity.ts'
-import { MAX_SKEW_MS } from './limits.ts'
+import { MAX_HOMES, MAX_SKEW_MS } from './limits.ts'
 import { type Advert, type EdgeRecord, isAuthentic, type Presence } from './records.ts'
 import { createTopicIndex, type TopicChange } from './topics.ts'
 
@@ -34,8 +34,16 @@ export interface HomeState {
   heardAtMs: number
 }
 
+/** Where a home's log stood when it was last heard of. */
+export interface LastWord {
+  readonly position: Position
+  readonly beat: number
+}
+
 export interface Directory {
   readonly homes: ReadonlyMap<NodeId, HomeState>
+  /** Homes that have left, so that what they once said does not bring them back. */
+  readonly gone: ReadonlyMap<NodeId, LastWord>
   /** Edges that have a home. */
   readonly size: number
   /** Records of all homes. */
@@ -44,6 +52,10 @@ export interface Directory {
   open(id: NodeId, epoch: number, nowMs: number): HomeState
   /** Forgets a home and all its claims. */
   drop(id: NodeId): void
+  /** Drops a home that has left; only what it says from now on brings it back. */
+  expire(id: NodeId): void
+  /** Notes that a home that had left is heard of again. */
+  revive(id: NodeId): void
   /** Changes a home's state; the outcome depends on that state and the change alone. */
   apply(home: HomeState, op: Op, nowMs: number): void
   /** What the winning home says of this edge, its signature checked; `undefined` if nobody does. */
@@ -66,6 +78,7 @@ export function createDirectory(
   random: () => number = Math.random,
 ): Directory {
   const homes = new Map<NodeId, HomeState>()
+  const gone = new Map<NodeId, LastWord>()
   const peers = new Map<PeerId, PeerEntry>()
   const topics = createTopicIndex(random)
   const good = new WeakSet<EdgeRecord>()
@@ -197,8 +210,21 @@ export function createDirectory(
     }
   }
 
+  const drop = (id: NodeId): void => {
+    const home = homes.get(id)
+    if (!home) return
+    homes.delete(id)
+    records -= home.digest.size
+    for (const claim of [...home.claims.values()]) {
+      removeClaim(claim)
+      const entry = peers.get(claim.peer)
+      if (entry) settle(entry, claim.peer, home.heardAtMs)
+    }
+  }
+
   return {
     homes,
+    gone,
     get size() {
       return size
     },
@@ -210,18 +236,19 @@ export function createDirectory(
       if (known) return known
       const home = emptyHome(id, epoch, nowMs)
       homes.set(id, home)
+      gone.delete(id)
       return home
     },
-    drop: (id) => {
+    drop,
+    expire: (id) => {
       const home = homes.get(id)
       if (!home) return
-      homes.delete(id)
-      records -= home.digest.size
-      for (const claim of [...home.claims.values()]) {
-        removeClaim(claim)
-        const entry = peers.get(claim.peer)
-        if (entry) settle(entry, claim.peer, home.heardAtMs)
-      }
+      gone.set(id, { position: home.position, beat: home.beat })
+      if (gone.size > MAX_HOMES) gone.delete(gone.keys().next().value as NodeId)
+      drop(id)
+    },
+    revive: (id) => {
+      gone.delete(id)
     },
     apply: (home, op, nowMs) => {
       count(home, () => {

@@ -105,7 +105,7 @@ export function createEdges(options: EdgesOptions): Edges {
   const forget = (session: Session): void => {
     if (sessions.get(session.peer) !== session) return
     sessions.delete(session.peer)
-    for (const tag of watches.get(session) ?? []) watchers.get(tag)?.delete(session)
+    for (const tag of watches.get(session) ?? []) unwatch(session, tag)
     watches.delete(session)
   }
 

@@ -92,8 +92,9 @@ export function createForward(options: ForwardOptions): Forward {
 
   /** Hands a frame to its target, if that is here. */
   const deliver = (frame: Uint8Array): boolean => {
-    if (classOf(frame) === CLASS.open) countOpen(fromOf(frame))
-    return options.deliver(toOf(frame), frame)
+    const to = toOf(frame)
+    if (classOf(frame) === CLASS.open && homeOf(to) === identity.id) countOpen(fromOf(frame))
+    return options.deliver(to, frame)
   }
 
   const route = (frame: Uint8Array): void => {

@@ -4,7 +4,13 @@ import { type Contact, type Head, type Op, opBytes, signBatch, signHead } from '
 import type { Clock } from './clock.ts'
 import type { Directory, HomeState } from './directory.ts'
 import type { Identity } from './identity.ts'
-import { BATCH_AFTER_MS, MAX_BATCH_BYTES, MAX_KEPT_BATCHES, MAX_OPS_PER_BATCH } from './limits.ts'
+import {
+  BATCH_AFTER_MS,
+  MAX_BATCH_BYTES,
+  MAX_KEPT_BATCHES,
+  MAX_KEPT_BATCHES_BYTES,
+  MAX_OPS_PER_BATCH,
+} from './limits.ts'
 
 export interface HomeLog {
   readonly state: HomeState
@@ -95,5 +101,8 @@ export function remember(
   state.position = { epoch: batch.epoch, index: batch.index }
   state.headHash = batch.hash
   state.recent.push(batch.bytes)
-  if (state.recent.length > MAX_KEPT_BATCHES) state.recent.shift()
+  let bytes = state.recent.reduce((sum, kept) => sum + kept.length, 0)
+  while (state.recent.length > MAX_KEPT_BATCHES || bytes > MAX_KEPT_BATCHES_BYTES) {
+    bytes -= (state.recent.shift() as Uint8Array).length
+  }
 }

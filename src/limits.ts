@@ -64,6 +64,8 @@ export const MAX_LINK_HANDSHAKES: number = 64
 export const MAX_OPS_PER_BATCH: number = 256
 /** Batches that a home keeps for those who missed some; older needs are met by a snapshot. */
 export const MAX_KEPT_BATCHES: number = 256
+/** And how many bytes of them, about 2,000 changes: 4,096 hostile homes cost 2 GiB at most. */
+export const MAX_KEPT_BATCHES_BYTES: number = 512 * KIB
 /** Peers in one discover answer. */
 export const MAX_DISCOVER: number = 50
 /** Peers in the sample of a node's first answer. */
@@ -136,6 +138,10 @@ export const MAX_RECORD_TTL_MS: number = 24 * HOUR_MS
 export const MAX_SKEW_MS: number = 10 * MINUTE_MS
 /** A request between nodes, or of an edge to its home, is answered by then. */
 export const REQUEST_TIMEOUT_MS: number = 10 * SECOND_MS
+/** A pull of one home ends by then, so that a slow neighbour keeps no other from serving it. */
+export const PULL_TIMEOUT_MS: number = 2 * MINUTE_MS
+/** A node that is pulling a home itself lets a neighbour's pull wait for at most this long. */
+export const PULL_WAIT_MS: number = 2 * SECOND_MS
 /** A link to a target's home is dialled for at most this long. */
 export const DIAL_TIMEOUT_MS: number = 8 * SECOND_MS
 /** A node that could not be dialled is not tried again for this long. */

@@ -1,6 +1,13 @@
 /** The mesh as one node takes part in it: links, multicast and pulls that keep its directory in step. */
 
-import { type Contact, decodeBatch, decodeHead, isSignedByHome } from './batch.ts'
+import {
+  type Contact,
+  decodeBatch,
+  decodeHead,
+  isSignedByHome,
+  peekBatch,
+  peekHead,
+} from './batch.ts'
 import { concat } from './bytes.ts'
 import type { Clock } from './clock.ts'
 import { createDirectory, type Directory } from './directory.ts'
@@ -8,7 +15,7 @@ import { asMeshError, SignalMeshError } from './errors.ts'
 import { createGossip } from './gossip.ts'
 import { createHomeLog, type HomeLog } from './homelog.ts'
 import type { Identity, NodeId } from './identity.ts'
-import { HOME_EXPIRES_MS } from './limits.ts'
+import { HOME_EXPIRES_MS, MAX_HOMES } from './limits.ts'
 import type { Log } from './log.ts'
 import { FRAME } from './messages.ts'
 import { createNeighbours, type Neighbours } from './neighbours.ts'
@@ -49,8 +56,10 @@ export function createMesh(options: MeshOptions): Mesh {
 
   /** Says who signed the data if it is news, so that only that is passed on. */
   const check = (data: Uint8Array): NodeId | undefined => {
+    // Most packets are copies of one that came before, so they are not read further than this.
+    if (!isNewsHere(directory, data)) return undefined
     const signed = decode(data)
-    if (signed.home === identity.id || !isNewsOf(directory, signed)) return undefined
+    if (signed.home === identity.id) return undefined
     if (isSignedByHome(networkId, signed)) return signed.home
     throw new SignalMeshError(
       'BAD_SIGNATURE',
@@ -113,7 +122,7 @@ export function createMesh(options: MeshOptions): Mesh {
     onDown: (id, goodbye) => {
       gossip.setNeighbours(neighbours.ids)
       // Its own word over its own link: no need to wait for its silence.
-      if (goodbye === 'GOING_AWAY') directory.drop(id)
+      if (goodbye === 'GOING_AWAY') directory.expire(id)
     },
   })
   const sync = createSync({
@@ -135,10 +144,14 @@ export function createMesh(options: MeshOptions): Mesh {
       for (const home of [...directory.homes.values()]) {
         if (home.id === identity.id || clock.nowMs() - home.heardAtMs <= HOME_EXPIRES_MS) continue
         log.info('Home has left the mesh', { node: home.id, edges: home.claims.size })
-        directory.drop(home.id)
+        directory.expire(home.id)
       }
     },
     close: (error) => {
+      // Said by the log too, for only neighbours hear the goodbye.
+      for (const { peer, presence } of [...homeLog.state.claims.values()]) {
+        if (presence) homeLog.add({ kind: 'remove-peer', peer, seq: presence.seq })
+      }
       homeLog.flush()
       neighbours.close(error)
       homeLog.close()
@@ -156,8 +169,11 @@ function decode(data: Uint8Array): Spread {
   throw new SignalMeshError('BAD_FRAME', `Multicast data of unknown kind ${data[0]}`)
 }
 
-function isNewsOf(directory: Directory, signed: Spread): boolean {
-  if (signed.kind === 'batch') return isNews(directory, signed.home, signed)
-  const known = directory.homes.get(signed.home)
-  return !known || isFresh(signed, known)
+function isNewsHere(directory: Directory, data: Uint8Array): boolean {
+  const bytes = data.subarray(1)
+  const { home, ...position } = peekBatch(bytes)
+  // What there is no room for is not passed on either.
+  if (!directory.homes.has(home) && directory.homes.size >= MAX_HOMES) return false
+  if (data[0] === DATA.head) return isFresh(directory, peekHead(bytes))
+  return isNews(directory, home, position)
 }

@@ -10,7 +10,7 @@ import {
 } from './batch.ts'
 import { equal } from './bytes.ts'
 import { createDigest } from './digest.ts'
-import type { Directory, HomeState } from './directory.ts'
+import type { Directory, HomeState, LastWord } from './directory.ts'
 import { SignalMeshError } from './errors.ts'
 import { remember } from './homelog.ts'
 import { MAX_HOMES, MAX_RECORDS, MAX_RECORDS_PER_HOME } from './limits.ts'
@@ -23,8 +23,23 @@ const NO_HASH = new Uint8Array(32)
 
 /** Whether a position says something new about a home, as far as it is known here. */
 export function isNews(directory: Directory, home: string, position: Position): boolean {
-  const state = directory.homes.get(home)
-  return !state || isAhead(position, state.position)
+  const last = lastWord(directory, home)
+  return !last || isAhead(position, last.position)
+}
+
+/** Whether the head is later than what is known of its home. */
+export function isFresh(
+  directory: Directory,
+  head: Pick<Head, 'home' | 'epoch' | 'beat'>,
+): boolean {
+  const last = lastWord(directory, head.home)
+  if (!last || head.epoch > last.position.epoch) return true
+  return head.epoch === last.position.epoch && head.beat > last.beat
+}
+
+/** An old word of a home that has left must not bring it back. */
+function lastWord(directory: Directory, home: string): LastWord | undefined {
+  return directory.homes.get(home) ?? directory.gone.get(home)
 }
 
 /**
@@ -32,8 +47,9 @@ export function isNews(directory: Directory, home: string, position: Position): 
  * @throws SignalMeshError `EQUIVOCATION` if it contradicts the home's own log, `TOO_MANY` over a bound
  */
 export function applyBatch(directory: Directory, batch: Batch, nowMs: number): Outcome {
+  if (!isNews(directory, batch.home, batch)) return 'old'
+  directory.revive(batch.home)
   const known = directory.homes.get(batch.home)
-  if (known && !isAhead(batch, known.position)) return 'old'
   const isNext = known?.position.epoch === batch.epoch && known.position.index + 1 === batch.index
   if (!isNext && batch.index !== 1) return 'gap'
   if (!isNext && known) directory.drop(batch.home)
@@ -56,12 +72,14 @@ export function applyHead(
   head: Head,
   nowMs: number,
 ): { fresh: boolean; behind: boolean } {
+  if (!isFresh(directory, head)) return { fresh: false, behind: false }
   const known = directory.homes.get(head.home)
-  const fresh = !known || isFresh(head, known)
-  if (!fresh) return { fresh: false, behind: false }
   const restarted = known && head.epoch > known.position.epoch
   if (restarted) directory.drop(head.home)
   const state = known && !restarted ? known : openHome(directory, head, nowMs)
+  if (head.index === state.position.index && !isOfState(head, state)) {
+    throw contradicts(directory, head)
+  }
   state.beat = head.beat
   state.contact = head.contact
   state.lastHead = head.bytes
@@ -69,10 +87,8 @@ export function applyHead(
   return { fresh: true, behind: isAhead(head, state.position) }
 }
 
-/** Whether the head is later than what is known of its home. */
-export function isFresh(head: Head, known: HomeState): boolean {
-  const { epoch } = known.position
-  return head.epoch > epoch || (head.epoch === epoch && head.beat > known.beat)
+function isOfState(head: Head, state: HomeState): boolean {
+  return equal(head.headHash, state.headHash) && equal(head.stateHash, state.digest.hash())
 }
 
 /**
@@ -91,14 +107,16 @@ export function applySnapshot(
   for (const record of records) {
     digest.set(record.peer + (record.kind === 'advert' ? record.tag : ''), record.hash)
   }
-  if (!isSignedByHome(networkId, batch) || !equal(digest.hash(), batch.stateHash)) {
+  // A record twice would be one here, but the older could win in the directory.
+  const isWhole = digest.size === records.length && equal(digest.hash(), batch.stateHash)
+  if (!isWhole || !isSignedByHome(networkId, batch)) {
     throw new SignalMeshError(
       'BAD_SIGNATURE',
       `The snapshot of home ${batch.home} is not what it signed`,
     )
   }
+  if (!isNews(directory, batch.home, batch)) return 'old'
   const known = directory.homes.get(batch.home)
-  if (known && !isAhead(batch, known.position)) return 'old'
   const kept = known && { beat: known.beat, contact: known.contact, lastHead: known.lastHead }
   const sameLife = known?.position.epoch === batch.epoch
   directory.drop(batch.home)
@@ -119,11 +137,11 @@ function openHome(directory: Directory, at: { home: string } & Position, nowMs: 
   return state
 }
 
-function contradicts(directory: Directory, batch: Batch): SignalMeshError {
-  directory.drop(batch.home)
+function contradicts(directory: Directory, said: Batch | Head): SignalMeshError {
+  directory.drop(said.home)
   return new SignalMeshError(
     'EQUIVOCATION',
-    `Home ${batch.home} contradicts its own log at ${batch.epoch}/${batch.index}`,
+    `Home ${said.home} contradicts its own log at ${said.epoch}/${said.index}`,
   )
 }
 

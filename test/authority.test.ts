@@ -104,8 +104,7 @@ test('lets a page dial no address nearer than its own home’s', () => {
 })
 
 test('counts an IPv4 address as one, however it is written, and an IPv6 network of 64 bits', () => {
-  const same = (...addresses: string[]): boolean =>
-    new Set(addresses.map(addressGroup)).size === 1
+  const same = (...addresses: string[]): boolean => new Set(addresses.map(addressGroup)).size === 1
   assert.ok(same('192.0.2.1', '::ffff:192.0.2.1', '::FFFF:192.0.2.1'))
   assert.ok(same('2001:db8:1:2::1', '2001:db8:1:2:3:4:5:6', '2001:DB8:1:2::', '2001:db8:1:2::9'))
   assert.ok(same('::1', '::2'))

@@ -22,7 +22,11 @@ test('turns bytes into hex digits and back, and reads nothing else as hex', () =
   fc.assert(fc.property(bytes(), (value) => assert.equal(fromHex(toHex(value)), value)))
   assert.equal(fromHex('00fFA0'), Uint8Array.of(0, 255, 160))
   for (const text of ['0', 'zz', '0x00', ' 00', '00\n', '٠٠']) {
-    assert.is(codeOf(() => fromHex(text)), 'BAD_ARGUMENT', JSON.stringify(text))
+    assert.is(
+      codeOf(() => fromHex(text)),
+      'BAD_ARGUMENT',
+      JSON.stringify(text),
+    )
   }
 })
 
@@ -77,28 +81,45 @@ test('refuses to read past the end, and moves on by nothing when it refuses', ()
     if (read.toString().includes('block')) break
     assert.is(r.at, before)
   }
-  assert.is(codeOf(() => reader(Uint8Array.of(1, 2)).end()), 'BAD_FRAME')
+  assert.is(
+    codeOf(() => reader(Uint8Array.of(1, 2)).end()),
+    'BAD_FRAME',
+  )
 })
 
 test('takes numbers up to 2^53 - 1 and refuses the next', () => {
   const most = fromHex('001fffffffffffff')
   assert.is(reader(most).u64(), Number.MAX_SAFE_INTEGER)
   for (const text of ['0020000000000000', '0020000000000001', 'ffffffffffffffff']) {
-    assert.is(codeOf(() => reader(fromHex(text)).u64()), 'BAD_FRAME', text)
+    assert.is(
+      codeOf(() => reader(fromHex(text)).u64()),
+      'BAD_FRAME',
+      text,
+    )
   }
 })
 
 test('holds blocks to the bound of the place where they stand', () => {
   const frame = writer().block(new Uint8Array(8)).done()
   assert.is(reader(frame).block(8).length, 8)
-  assert.is(codeOf(() => reader(frame).block(7)), 'BAD_FRAME')
+  assert.is(
+    codeOf(() => reader(frame).block(7)),
+    'BAD_FRAME',
+  )
   assert.is(writer().block(new Uint8Array(0xffff)).done().length, 0x10001)
-  assert.is(codeOf(() => writer().block(new Uint8Array(0x10000))), 'TOO_LARGE')
+  assert.is(
+    codeOf(() => writer().block(new Uint8Array(0x10000))),
+    'TOO_LARGE',
+  )
 })
 
 test('refuses text that is not UTF-8, and keeps a byte order mark', () => {
   for (const text of ['ff', 'c0af', 'eda080', 'f4908080', 'e282']) {
-    assert.is(codeOf(() => fromUtf8(fromHex(text))), 'BAD_FRAME', text)
+    assert.is(
+      codeOf(() => fromUtf8(fromHex(text))),
+      'BAD_FRAME',
+      text,
+    )
   }
   assert.is(fromUtf8(utf8('\ufeffa')), '\ufeffa')
 })

@@ -63,17 +63,27 @@ test('lies about the time when told to, without running a timer', async () => {
 
 test('lets a burst through, then so many per second, and says how long to wait', () => {
   const bucket = createBucket(10, 3)
-  assert.equal([1, 2, 3, 4].map(() => take(bucket, 1_000)), [0, 0, 0, 100])
+  assert.equal(
+    [1, 2, 3, 4].map(() => take(bucket, 1_000)),
+    [0, 0, 0, 100],
+  )
   assert.is(take(bucket, 1_050), 50)
   assert.is(take(bucket, 1_100), 0)
   assert.is(take(bucket, 1_100), 100)
-  assert.equal([1, 2, 3, 4].map(() => take(bucket, 99_000)), [0, 0, 0, 100], 'no more than a burst')
+  assert.equal(
+    [1, 2, 3, 4].map(() => take(bucket, 99_000)),
+    [0, 0, 0, 100],
+    'no more than a burst',
+  )
 })
 
 test('is neither emptied nor filled by a clock that is set back', () => {
   const bucket = createBucket(10, 3)
   assert.is(take(bucket, 1_000_000), 0)
-  assert.equal([1, 2, 3].map(() => take(bucket, 5_000)), [0, 0, 100])
+  assert.equal(
+    [1, 2, 3].map(() => take(bucket, 5_000)),
+    [0, 0, 100],
+  )
   assert.is(take(bucket, 5_100), 0, 'and goes on from there')
 })
 

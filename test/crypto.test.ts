@@ -6,7 +6,14 @@ import { hash, hashNames, type SignedType, sign, signedBytes, verify } from '../
 import { decodeAdvert, decodePresence, type EdgeRecord, isAuthentic } from '../src/records.ts'
 import { networkId } from '../src/topic.ts'
 import { codeOf } from './fixtures/errors.ts'
-import { advertOf, identityOf, NETWORK, presenceOf, sampleParts, tagOf } from './fixtures/samples.ts'
+import {
+  advertOf,
+  identityOf,
+  NETWORK,
+  presenceOf,
+  sampleParts,
+  tagOf,
+} from './fixtures/samples.ts'
 import { assert, suite } from './harness/suite.ts'
 
 const TYPES: readonly SignedType[] = [

@@ -55,7 +55,11 @@ for (const [name, { bytes, decode, open }] of Object.entries(cases)) {
   test(`reads a ${name}, but no part of one and nothing behind one`, () => {
     decode(bytes)
     for (let length = 0; length < bytes.length; length++) {
-      assert.is(codeOf(() => decode(bytes.slice(0, length))), 'BAD_FRAME', `first ${length} bytes`)
+      assert.is(
+        codeOf(() => decode(bytes.slice(0, length))),
+        'BAD_FRAME',
+        `first ${length} bytes`,
+      )
     }
     for (let extra = 0; extra < 256; extra++) {
       const code = codeOf(() => decode(concat(bytes, Uint8Array.of(extra))))
@@ -108,7 +112,10 @@ test('reads why a node did not pass a signal on, and refuses a control signal wi
   assert.equal(readControl(control), { code: 'RATE_LIMITED', retryAfterMs: 250 })
   for (let payload = 0; payload < 6; payload++) {
     const short = control.slice(0, 144 + payload)
-    assert.is(codeOf(() => readControl(short)), 'BAD_FRAME')
+    assert.is(
+      codeOf(() => readControl(short)),
+      'BAD_FRAME',
+    )
   }
 })
 

@@ -3,6 +3,7 @@
 import { fromHex, toHex } from '../src/bytes.ts'
 import { createDirectory, type Directory, type HomeState } from '../src/directory.ts'
 import { MAX_SKEW_MS } from '../src/limits.ts'
+import { networkId } from '../src/topic.ts'
 import type { TopicChange } from '../src/topics.ts'
 import { pick, seededRandom, shuffled } from './fixtures/random.ts'
 import {
@@ -16,7 +17,6 @@ import {
   START_MS,
   tagOf,
 } from './fixtures/samples.ts'
-import { networkId } from '../src/topic.ts'
 import { assert, suite } from './harness/suite.ts'
 
 const NOW = START_MS + 1_000
@@ -30,8 +30,7 @@ const test = suite('directory')
 test('keeps the record with the higher seq, and ignores an equal or lower one', () => {
   const { directory, homeA } = world()
   const seqOf = () => directory.locate(ann.id, NOW)?.presence?.seq
-  const take = (seq: number): void =>
-    directory.apply(homeA, put(presenceOf(ann, A, { seq })), NOW)
+  const take = (seq: number): void => directory.apply(homeA, put(presenceOf(ann, A, { seq })), NOW)
   take(START_MS + 5)
   assert.is(seqOf(), START_MS + 5)
   take(START_MS + 4)

@@ -14,9 +14,22 @@ const test = suite('gossip')
 
 test('brings what is published to every node once, over any links, and back to nobody', async () => {
   const shapes: Readonly<Record<string, readonly [number, number][]>> = {
-    line: [[0, 1], [1, 2], [2, 3], [3, 4]],
-    ring: [[0, 1], [1, 2], [2, 3], [3, 4], [4, 0]],
-    full: [0, 1, 2, 3, 4].flatMap((a) => [0, 1, 2, 3, 4].filter((b) => b > a).map((b): [number, number] => [a, b])),
+    line: [
+      [0, 1],
+      [1, 2],
+      [2, 3],
+      [3, 4],
+    ],
+    ring: [
+      [0, 1],
+      [1, 2],
+      [2, 3],
+      [3, 4],
+      [4, 0],
+    ],
+    full: [0, 1, 2, 3, 4].flatMap((a) =>
+      [0, 1, 2, 3, 4].filter((b) => b > a).map((b): [number, number] => [a, b]),
+    ),
   }
   for (const [shape, links] of Object.entries(shapes)) {
     const net = network(5, links)
@@ -24,13 +37,24 @@ test('brings what is published to every node once, over any links, and back to n
     net.publish(2, 'more')
     await settle()
     for (const [i, delivered] of net.delivered.entries()) {
-      assert.equal(delivered.map(({ text }) => text), i === 2 ? [] : ['news', 'more'], shape)
+      assert.equal(
+        delivered.map(({ text }) => text),
+        i === 2 ? [] : ['news', 'more'],
+        shape,
+      )
     }
   }
 })
 
 test('sends a packet on over few links more than once and over none more than twice', async () => {
-  const net = network(4, [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]])
+  const net = network(4, [
+    [0, 1],
+    [0, 2],
+    [0, 3],
+    [1, 2],
+    [1, 3],
+    [2, 3],
+  ])
   net.publish(0, 'news')
   await settle()
   const perLink = new Map<string, number>()
@@ -39,25 +63,46 @@ test('sends a packet on over few links more than once and over none more than tw
     perLink.set(link, (perLink.get(link) ?? 0) + 1)
   }
   assert.ok([...perLink.values()].every((times) => times <= 2))
-  assert.ok(net.sent.every(({ to }) => to !== 0), 'and never back to its origin')
+  assert.ok(
+    net.sent.every(({ to }) => to !== 0),
+    'and never back to its origin',
+  )
 })
 
 test('delivers and passes on the genuine packet although a forger was quicker with its number', async () => {
-  const net = network(3, [[0, 1], [1, 2]])
+  const net = network(3, [
+    [0, 1],
+    [1, 2],
+  ])
   const genuine = packet(0, 'news', { sender: 0 })
   // The forger (2) copies origin and number of what it has seen, with other data.
   const forged = packet(0, 'lies', { sender: 2, seqno: hash([utf8('news')]) })
-  assert.is(codeOf(() => net.nodes[1]!.receive(forged, idOf(2))), 'BAD_SIGNATURE')
+  assert.is(
+    codeOf(() => net.nodes[1]!.receive(forged, idOf(2))),
+    'BAD_SIGNATURE',
+  )
   net.nodes[1]!.receive(genuine, idOf(0))
   await settle()
-  assert.equal(net.delivered[1]!.map(({ text }) => text), ['news'])
-  assert.equal(net.delivered[2]!.map(({ text }) => text), ['news'])
+  assert.equal(
+    net.delivered[1]!.map(({ text }) => text),
+    ['news'],
+  )
+  assert.equal(
+    net.delivered[2]!.map(({ text }) => text),
+    ['news'],
+  )
 })
 
 test('neither delivers nor passes on data that its check refuses, and takes it later when good', async () => {
-  const net = network(3, [[0, 1], [1, 2]])
+  const net = network(3, [
+    [0, 1],
+    [1, 2],
+  ])
   const bytes = packet(0, 'unsigned', { sender: 0 })
-  assert.is(codeOf(() => net.nodes[1]!.receive(bytes, idOf(0))), 'BAD_SIGNATURE')
+  assert.is(
+    codeOf(() => net.nodes[1]!.receive(bytes, idOf(0))),
+    'BAD_SIGNATURE',
+  )
   net.allowed.add('unsigned')
   net.nodes[1]!.receive(bytes, idOf(0))
   await settle()
@@ -65,17 +110,29 @@ test('neither delivers nor passes on data that its check refuses, and takes it l
 })
 
 test('refuses a packet that names another origin than its signer', () => {
-  const net = network(3, [[0, 1], [1, 2]])
+  const net = network(3, [
+    [0, 1],
+    [1, 2],
+  ])
   const stolen = packet(2, 'news', { sender: 0 })
-  assert.is(codeOf(() => net.nodes[1]!.receive(stolen, idOf(0))), 'BAD_SIGNATURE')
+  assert.is(
+    codeOf(() => net.nodes[1]!.receive(stolen, idOf(0))),
+    'BAD_SIGNATURE',
+  )
   assert.equal(net.delivered[1], [])
 })
 
 test('refuses a packet whose sender is not the neighbour that brings it', () => {
   // It goes to all neighbours but the one named as sender: a lie there would leave somebody out.
-  const net = network(3, [[0, 1], [1, 2]])
+  const net = network(3, [
+    [0, 1],
+    [1, 2],
+  ])
   const lie = packet(0, 'news', { sender: 2 })
-  assert.is(codeOf(() => net.nodes[1]!.receive(lie, idOf(0))), 'BAD_SIGNATURE')
+  assert.is(
+    codeOf(() => net.nodes[1]!.receive(lie, idOf(0))),
+    'BAD_SIGNATURE',
+  )
 })
 
 test('delivers a replayed packet once', async () => {
@@ -87,14 +144,20 @@ test('delivers a replayed packet once', async () => {
 })
 
 test('neither delivers nor passes on what is no news', async () => {
-  const net = network(3, [[0, 1], [1, 2]])
+  const net = network(3, [
+    [0, 1],
+    [1, 2],
+  ])
   net.nodes[1]!.receive(packet(0, 'old', { sender: 0 }), idOf(0))
   await settle()
   assert.equal([net.delivered[1], net.sent], [[], []])
 })
 
 test('says which neighbour data came from', async () => {
-  const net = network(3, [[0, 1], [1, 2]])
+  const net = network(3, [
+    [0, 1],
+    [1, 2],
+  ])
   net.publish(0, 'news')
   await settle()
   assert.equal(net.delivered[2], [{ text: 'news', from: idOf(1) }])
@@ -103,17 +166,26 @@ test('says which neighbour data came from', async () => {
 test('takes data up to the largest batch with its kind, and refuses more', () => {
   const sized = (bytes: number): Uint8Array => packet(0, 'x'.repeat(bytes), { sender: 0 })
   assert.is(readPacket(sized(MAX_BATCH_BYTES + 1)).data.length, MAX_BATCH_BYTES + 1)
-  assert.is(codeOf(() => readPacket(sized(MAX_BATCH_BYTES + 2))), 'BAD_FRAME')
+  assert.is(
+    codeOf(() => readPacket(sized(MAX_BATCH_BYTES + 2))),
+    'BAD_FRAME',
+  )
 })
 
 test('refuses packets with a field missing, twice or of another kind', () => {
   const whole = packet(0, 'news', { sender: 0 })
   const extra = [field(5, utf8('x')), field(4, utf8('x')), Uint8Array.of(40, 1)]
   for (const more of extra) {
-    assert.is(codeOf(() => readPacket(concat(whole, more))), 'BAD_FRAME')
+    assert.is(
+      codeOf(() => readPacket(concat(whole, more))),
+      'BAD_FRAME',
+    )
   }
   const three = [field(1, utf8('a')), field(2, utf8('b')), field(4, utf8('c'))]
-  assert.is(codeOf(() => readPacket(concat(...three))), 'BAD_FRAME')
+  assert.is(
+    codeOf(() => readPacket(concat(...three))),
+    'BAD_FRAME',
+  )
 })
 
 test.run()

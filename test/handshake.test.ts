@@ -48,7 +48,10 @@ test('comes to nothing between two networks, and closes the link', async () => {
     secureLink(left, options(1, true, clock)),
     secureLink(right, { ...options(2, false, clock), networkId: networkId('test') }),
   ])
-  assert.ok(codes.every((code) => code === 'BAD_HANDSHAKE' || code === 'CLOSED'), `${codes}`)
+  assert.ok(
+    codes.every((code) => code === 'BAD_HANDSHAKE' || code === 'CLOSED'),
+    `${codes}`,
+  )
   assert.ok(codes.includes('BAD_HANDSHAKE'))
   await Promise.all([left.closed, right.closed])
   assert.is(clock.pending, 0)
@@ -59,7 +62,10 @@ test('refuses a node that shows a NodeId with a Noise key that it did not sign',
     const clock = manualClock()
     const [left, right] = linkPair()
     // The liar has the other's NodeId, but not the key to sign its own Noise key with.
-    const stolen = { ...identityOf(2), keys: { ...identityOf(3).keys, publicKey: identityOf(2).keys.publicKey } }
+    const stolen = {
+      ...identityOf(2),
+      keys: { ...identityOf(3).keys, publicKey: identityOf(2).keys.publicKey },
+    }
     const codes = await outcomes([
       secureLink(left, { ...options(9, liarFirst, clock), identity: stolen }),
       secureLink(right, options(1, !liarFirst, clock)),
@@ -130,7 +136,10 @@ test('refuses every message that is cut short, and any with one bit changed', as
       const codes = await results
       const reader = at === 1 ? 0 : 1
       // XX's first message is all in clear: a changed key in it shows when the next is read.
-      const failed = at === 0 && name === 'one bit changed' ? codes.includes('BAD_HANDSHAKE') : codes[reader] === 'BAD_HANDSHAKE'
+      const failed =
+        at === 0 && name === 'one bit changed'
+          ? codes.includes('BAD_HANDSHAKE')
+          : codes[reader] === 'BAD_HANDSHAKE'
       assert.ok(failed, `message ${at}, ${name}: ${codes}`)
     }
   }
@@ -179,7 +188,10 @@ test('loses no frame that was sent right behind the handshake', async () => {
   deliverAll()
   const atB = heard((await answering).link)
   await settle()
-  assert.equal(atB, Array.from({ length: 20 }, (_, i) => `frame ${i}`))
+  assert.equal(
+    atB,
+    Array.from({ length: 20 }, (_, i) => `frame ${i}`),
+  )
 })
 
 test('keeps no more frames for a handshake than its bound', async () => {
@@ -203,7 +215,7 @@ for (const [name, spoil] of Object.entries({
   'one bit changed': (frame: Uint8Array) => changed(frame, frame.length - 1),
   'the first bit changed': (frame: Uint8Array) => changed(frame, 0),
   'cut short': (frame: Uint8Array) => frame.slice(0, -1),
-  'emptied': () => new Uint8Array(0),
+  emptied: () => new Uint8Array(0),
   'one byte longer': (frame: Uint8Array) => Uint8Array.of(...frame, 0),
 })) {
   test(`ends the link for a frame that is ${name}, and delivers nothing after it`, async () => {

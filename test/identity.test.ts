@@ -21,7 +21,10 @@ test('has as its id the public Ed25519 key of its seed', () => {
 
 test('refuses a seed that is not 32 bytes', () => {
   for (const seed of [new Uint8Array(31), new Uint8Array(33), 'a'.repeat(32), null]) {
-    assert.is(codeOf(() => makeIdentity(seed as Uint8Array)), 'BAD_ARGUMENT')
+    assert.is(
+      codeOf(() => makeIdentity(seed as Uint8Array)),
+      'BAD_ARGUMENT',
+    )
   }
 })
 
@@ -36,7 +39,12 @@ test('refuses a kept identity with any bit wrong or missing, and writes nothing 
   const { store, files, writes } = recordingStore()
   await loadIdentity(store)
   const good = files.get('identity') as Uint8Array
-  const damaged = [new Uint8Array(0), good.slice(0, 32), good.slice(0, -1), Uint8Array.of(...good, 0)]
+  const damaged = [
+    new Uint8Array(0),
+    good.slice(0, 32),
+    good.slice(0, -1),
+    Uint8Array.of(...good, 0),
+  ]
   for (let at = 0; at < good.length; at++) {
     damaged.push(good.map((byte, i) => (i === at ? byte ^ (1 << (at % 8)) : byte)))
   }

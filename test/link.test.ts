@@ -62,7 +62,11 @@ test('gives frames to one subscriber, and to none once it has left', async () =>
   unsubscribe()
   left.send(utf8('c'))
   await settle()
-  assert.equal(next, ['b', 'c'], 'what came between waits for the next, whom the first cannot remove')
+  assert.equal(
+    next,
+    ['b', 'c'],
+    'what came between waits for the next, whom the first cannot remove',
+  )
 })
 
 test('tells both ends why it closed, once, after what was sent before', async () => {

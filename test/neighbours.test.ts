@@ -169,7 +169,10 @@ test('has so many handshakes in hand at once, and takes more when they are over'
   void a.neighbours.add(near, info)
   assert.is(await near.closed, 'TOO_MANY')
   await a.clock.advance(LINK_HANDSHAKE_MS)
-  assert.equal(await Promise.all(silent.map(([end]) => end.closed)), silent.map(() => 'TIMEOUT'))
+  assert.equal(
+    await Promise.all(silent.map(([end]) => end.closed)),
+    silent.map(() => 'TIMEOUT'),
+  )
   await join(b, a)
   assert.equal(a.neighbours.ids, [b.id])
 })

@@ -77,7 +77,10 @@ for (const pattern of ['XX', 'IK'] as const) {
       const message = from.write(utf8(`payload ${i}`))
       const whole = pattern === 'XX' && i === 0 ? 32 : message.length
       for (let length = 0; length < whole; length++) {
-        assert.is(codeOf(() => to.read(message.slice(0, length))), 'BAD_HANDSHAKE')
+        assert.is(
+          codeOf(() => to.read(message.slice(0, length))),
+          'BAD_HANDSHAKE',
+        )
       }
       to.read(message)
     }
@@ -86,7 +89,10 @@ for (const pattern of ['XX', 'IK'] as const) {
 
   test(`gives no keys where the prologues of ${pattern} differ`, () => {
     const { caller, callee } = pair(pattern, prologue('link', [utf8('other')]))
-    assert.is(codeOf(() => converse(pattern, caller, callee)), 'BAD_HANDSHAKE')
+    assert.is(
+      codeOf(() => converse(pattern, caller, callee)),
+      'BAD_HANDSHAKE',
+    )
     assert.is(callee.split, undefined)
   })
 
@@ -105,7 +111,10 @@ test('does not read its own message when it is thrown back', () => {
   for (const pattern of ['XX', 'IK'] as const) {
     const { caller } = pair(pattern)
     const message = caller.write(utf8('payload'))
-    assert.is(codeOf(() => caller.read(message)), 'BAD_HANDSHAKE')
+    assert.is(
+      codeOf(() => caller.read(message)),
+      'BAD_HANDSHAKE',
+    )
   }
 })
 
@@ -116,17 +125,26 @@ test('does not read a message of another handshake between the same two', () => 
   second.caller.write(utf8('two'))
   first.callee.read(opening)
   const answer = first.callee.write(utf8('answer'))
-  assert.is(codeOf(() => second.caller.read(answer)), 'BAD_HANDSHAKE')
+  assert.is(
+    codeOf(() => second.caller.read(answer)),
+    'BAD_HANDSHAKE',
+  )
   assert.is(fromUtf8(first.caller.read(answer)), 'answer')
 })
 
 test('takes a payload up to Noise’s 65,535 bytes of message, and none above', () => {
   const { caller, callee } = pair('IK')
   const most = MAX_NOISE_BYTES - 32 - 32 - 2 * TAG_BYTES
-  assert.is(codeOf(() => caller.write(new Uint8Array(most + 1))), 'TOO_LARGE')
+  assert.is(
+    codeOf(() => caller.write(new Uint8Array(most + 1))),
+    'TOO_LARGE',
+  )
   const message = caller.write(new Uint8Array(most))
   assert.is(message.length, MAX_NOISE_BYTES)
-  assert.is(codeOf(() => callee.read(new Uint8Array(MAX_NOISE_BYTES + 1))), 'TOO_LARGE')
+  assert.is(
+    codeOf(() => callee.read(new Uint8Array(MAX_NOISE_BYTES + 1))),
+    'TOO_LARGE',
+  )
   assert.is(callee.read(message).length, most)
 })
 
@@ -183,16 +201,31 @@ test('opens what was sealed under a counter only with the same key, counter, hea
 test('tells counters apart also where they differ by 2^32', () => {
   const key = cipherKey(new Uint8Array(32).fill(1))
   const sealed = sealAt(key, 5, NOTHING, utf8('x'))
-  assert.is(codeOf(() => openAt(key, 5 + 2 ** 32, NOTHING, sealed)), 'BAD_FRAME')
+  assert.is(
+    codeOf(() => openAt(key, 5 + 2 ** 32, NOTHING, sealed)),
+    'BAD_FRAME',
+  )
 })
 
 test('opens frames in their order alone: none twice, none left out', () => {
   const [tx, rx] = [cipherKey(new Uint8Array(32).fill(1)), cipherKey(new Uint8Array(32).fill(1))]
   const frames = ['a', 'b', 'c'].map((text) => sealNext(tx, utf8(text)))
   assert.is(fromUtf8(openNext(rx, frames[0]!)), 'a')
-  assert.is(codeOf(() => openNext(rx, frames[0]!)), 'BAD_FRAME', 'replayed')
-  assert.is(codeOf(() => openNext(rx, frames[2]!)), 'BAD_FRAME', 'one left out')
-  assert.is(codeOf(() => openNext(rx, frames[1]!.slice(0, 15))), 'BAD_FRAME', 'cut short')
+  assert.is(
+    codeOf(() => openNext(rx, frames[0]!)),
+    'BAD_FRAME',
+    'replayed',
+  )
+  assert.is(
+    codeOf(() => openNext(rx, frames[2]!)),
+    'BAD_FRAME',
+    'one left out',
+  )
+  assert.is(
+    codeOf(() => openNext(rx, frames[1]!.slice(0, 15))),
+    'BAD_FRAME',
+    'cut short',
+  )
   assert.is(fromUtf8(openNext(rx, frames[1]!)), 'b', 'a bad frame does not move the counter')
 })
 
@@ -241,11 +274,24 @@ function refusesForgeries(to: Handshake, genuine: Uint8Array): void {
   for (const at of [0, 31, 40, genuine.length - 1]) {
     const forged = genuine.slice()
     forged[at % forged.length]! ^= 1
-    assert.is(codeOf(() => to.read(forged)), 'BAD_HANDSHAKE', `byte ${at}`)
+    assert.is(
+      codeOf(() => to.read(forged)),
+      'BAD_HANDSHAKE',
+      `byte ${at}`,
+    )
   }
-  assert.is(codeOf(() => to.read(genuine.slice(0, -1))), 'BAD_HANDSHAKE')
-  assert.is(codeOf(() => to.read(NOTHING)), 'BAD_HANDSHAKE')
-  assert.is(codeOf(() => to.read(new Uint8Array(genuine.length))), 'BAD_HANDSHAKE')
+  assert.is(
+    codeOf(() => to.read(genuine.slice(0, -1))),
+    'BAD_HANDSHAKE',
+  )
+  assert.is(
+    codeOf(() => to.read(NOTHING)),
+    'BAD_HANDSHAKE',
+  )
+  assert.is(
+    codeOf(() => to.read(new Uint8Array(genuine.length))),
+    'BAD_HANDSHAKE',
+  )
 }
 
 function tx(handshake: Handshake): CipherKey {

@@ -11,8 +11,8 @@ import {
   MAX_KEPT_BATCHES_BYTES,
   MAX_OPS_PER_BATCH,
 } from '../src/limits.ts'
-import { applyBatch, applyHead, applySnapshot, isNews } from '../src/replica.ts'
 import type { EdgeRecord } from '../src/records.ts'
+import { applyBatch, applyHead, applySnapshot, isNews } from '../src/replica.ts'
 import { codeOf } from './fixtures/errors.ts'
 import {
   advertOf,
@@ -21,8 +21,8 @@ import {
   presenceOf,
   put,
   START_MS,
-  tagOf,
   type TestHome,
+  tagOf,
   testHome,
 } from './fixtures/samples.ts'
 import { assert, suite } from './harness/suite.ts'
@@ -79,7 +79,10 @@ test('refuses a batch that does not follow from the one before, and drops its ho
     stateHash: digest.hash(),
     ops: [],
   })
-  assert.is(codeOf(() => applyBatch(directory, contradiction, NOW)), 'EQUIVOCATION')
+  assert.is(
+    codeOf(() => applyBatch(directory, contradiction, NOW)),
+    'EQUIVOCATION',
+  )
   assert.is(directory.homes.size, 0)
   assert.is(directory.size, 0)
 })
@@ -95,7 +98,10 @@ test('refuses a batch that does not lead to the state it names, and drops its ho
     stateHash: digest.hash(),
     ops: [put(presenceOf(identityOf(90), home.id))],
   })
-  assert.is(codeOf(() => applyBatch(directory, lie, NOW)), 'EQUIVOCATION')
+  assert.is(
+    codeOf(() => applyBatch(directory, lie, NOW)),
+    'EQUIVOCATION',
+  )
   assert.is(directory.records, 0)
 })
 
@@ -108,7 +114,10 @@ test('refuses a first batch that names a batch before it', () => {
     stateHash: home.log.state.digest.hash(),
     ops: [],
   })
-  assert.is(codeOf(() => applyBatch(createDirectory(NETWORK), batch, NOW)), 'EQUIVOCATION')
+  assert.is(
+    codeOf(() => applyBatch(createDirectory(NETWORK), batch, NOW)),
+    'EQUIVOCATION',
+  )
 })
 
 test('refuses a head that contradicts the batches at the same place', () => {
@@ -118,7 +127,10 @@ test('refuses a head that contradicts the batches at the same place', () => {
   for (const lie of lies) {
     const directory = filled(home)
     const head = signHead(NETWORK, home.identity.keys, { ...honest, ...lie })
-    assert.is(codeOf(() => applyHead(directory, head, NOW)), 'EQUIVOCATION')
+    assert.is(
+      codeOf(() => applyHead(directory, head, NOW)),
+      'EQUIVOCATION',
+    )
     assert.is(directory.homes.size, 0)
   }
   assert.equal(applyHead(filled(home), honest, NOW), { fresh: true, behind: false })
@@ -199,7 +211,10 @@ test('gathers changes for a moment before it signs them', async () => {
   assert.is(home.directory.size, 2, 'here at once')
   assert.is(home.batches.length, 0)
   await home.clock.advance(50)
-  assert.equal(home.batches.map(({ ops }) => ops.length), [2])
+  assert.equal(
+    home.batches.map(({ ops }) => ops.length),
+    [2],
+  )
   home.log.flush()
   assert.is(home.batches.length, 1, 'nothing to sign, no batch')
 })
@@ -233,7 +248,11 @@ test('refuses a snapshot with a record more, less, other or twice, and stays as 
     const directory = createDirectory(NETWORK)
     applyBatch(directory, home.batches[0] as Batch, NOW)
     const before = toHex(directory.homes.get(home.id)!.digest.hash())
-    assert.is(codeOf(() => snapshot(directory, home, lie)), 'BAD_SIGNATURE', `lie ${i}`)
+    assert.is(
+      codeOf(() => snapshot(directory, home, lie)),
+      'BAD_SIGNATURE',
+      `lie ${i}`,
+    )
     assert.is(toHex(directory.homes.get(home.id)!.digest.hash()), before)
     assert.equal(directory.homes.get(home.id)?.position, { epoch: START_MS, index: 1 })
   }
@@ -297,9 +316,18 @@ test('knows so many homes and refuses the next by name, unharmed', () => {
   const directory = createDirectory(NETWORK)
   for (let i = 0; i < MAX_HOMES; i++) directory.open(`home ${i}`, START_MS, NOW)
   const home = busyHome(1)
-  assert.is(codeOf(() => applyBatch(directory, home.batches[0] as Batch, NOW)), 'MESH_FULL')
-  assert.is(codeOf(() => applyHead(directory, headOf(home), NOW)), 'MESH_FULL')
-  assert.is(codeOf(() => snapshot(directory, home)), 'MESH_FULL')
+  assert.is(
+    codeOf(() => applyBatch(directory, home.batches[0] as Batch, NOW)),
+    'MESH_FULL',
+  )
+  assert.is(
+    codeOf(() => applyHead(directory, headOf(home), NOW)),
+    'MESH_FULL',
+  )
+  assert.is(
+    codeOf(() => snapshot(directory, home)),
+    'MESH_FULL',
+  )
   assert.is(directory.homes.size, MAX_HOMES)
 })
 

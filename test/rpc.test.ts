@@ -75,7 +75,11 @@ test('ends what is open when the link closes, and takes nothing after it', async
 test('refuses rubbish where a frame was due, and ignores an answer to nothing', async () => {
   const { asker, frames } = pair(() => NOTHING)
   for (const bytes of [[], [FRAME.rpc], [FRAME.rpc, 0, 0, 0], [FRAME.push, 0, 0, 0, 1]]) {
-    assert.is(codeOf(() => asker.receive(Uint8Array.from(bytes))), 'BAD_FRAME', `${bytes}`)
+    assert.is(
+      codeOf(() => asker.receive(Uint8Array.from(bytes))),
+      'BAD_FRAME',
+      `${bytes}`,
+    )
   }
   asker.receive(Uint8Array.of(FRAME.rpc, 0, 0, 0, 9, 0))
   await settle()
@@ -94,15 +98,24 @@ test('refuses an answer of unknown status, or with more behind its error', async
 
 test('serves so many requests at once and refuses the next, until some are answered', async () => {
   const ready: (() => void)[] = []
-  const { server, frames } = pair(() => new Promise((resolve) => ready.push(() => resolve(NOTHING))))
-  const request = (id: number): Uint8Array => Uint8Array.of(FRAME.rpc, 0, 0, id >> 7, (id << 1) & 255, 1)
+  const { server, frames } = pair(
+    () => new Promise((resolve) => ready.push(() => resolve(NOTHING))),
+  )
+  const request = (id: number): Uint8Array =>
+    Uint8Array.of(FRAME.rpc, 0, 0, id >> 7, (id << 1) & 255, 1)
   for (let id = 1; id <= MAX_REQUESTS_IN_FLIGHT; id++) server.receive(request(id))
   await settle()
-  assert.is(codeOf(() => server.receive(request(300))), 'RATE_LIMITED')
+  assert.is(
+    codeOf(() => server.receive(request(300))),
+    'RATE_LIMITED',
+  )
   for (const resolve of ready) resolve()
   await settle()
   assert.is(frames.length, MAX_REQUESTS_IN_FLIGHT)
-  assert.is(codeOf(() => server.receive(request(300))), undefined)
+  assert.is(
+    codeOf(() => server.receive(request(300))),
+    undefined,
+  )
 })
 
 test('answers an edge without keeping an instance for it', async () => {
@@ -115,7 +128,10 @@ test('answers an edge without keeping an instance for it', async () => {
   assert.is(sent.pop()?.[5], 1, 'a request without a method is answered by an error')
   await answerOnce(Uint8Array.of(FRAME.rpc, 0, 0, 0, 0, 3), serve, send)
   assert.equal(sent, [], 'number 0 wants no answer')
-  assert.is(await rejection(answerOnce(Uint8Array.of(FRAME.rpc, 0, 0, 0, 9), serve, send)), 'BAD_FRAME')
+  assert.is(
+    await rejection(answerOnce(Uint8Array.of(FRAME.rpc, 0, 0, 0, 9), serve, send)),
+    'BAD_FRAME',
+  )
 })
 
 test.run()
@@ -133,7 +149,7 @@ interface Pair {
 function pair(serve: Serve): Pair {
   const clock = manualClock()
   const frames: Uint8Array[] = []
-  let lastAsked = NOTHING
+  let lastAsked: Uint8Array = NOTHING
   const asker: Rpc = createRpc({
     clock,
     send: (frame) => {

@@ -256,6 +256,8 @@ test('a node believes a signal only from the home of its sender', async () => {
   const foreign = raw.presence({ homeKey: fromHex(mesh.nodes[0]!.id) })
   await raw.send(signal(raw, fromHex(b.id), { class: CLASS.open, payload: opening(foreign.bytes) }))
   await mesh.clock.advance(100)
+  const words = raw.ofKind(FRAME.signal).map((frame) => readControl(frame).code)
+  assert.equal(words, ['REFUSED'])
   await connect(mesh, a, b)
   assert.is(b.home.state, 'open', 'what a stranger makes up harms nobody')
   await mesh.close()

@@ -48,20 +48,39 @@ test('takes names of 1 to 1,024 bytes, counted in UTF-8', () => {
   topicTag(longest, { name: longest, secret: longest })
   topicTag('main', { name: 'a', secret: new Uint8Array(MAX_NAME_BYTES) })
   for (const name of ['', `${longest}a`, 'a'.repeat(MAX_NAME_BYTES + 1)]) {
-    assert.is(codeOf(() => networkId(name)), 'BAD_ARGUMENT')
-    assert.is(codeOf(() => meshTopic(name)), 'BAD_ARGUMENT')
-    assert.is(codeOf(() => topicTag('main', name)), 'BAD_ARGUMENT')
-    assert.is(codeOf(() => topicTag('main', { name: 'a', secret: name })), 'BAD_ARGUMENT')
+    assert.is(
+      codeOf(() => networkId(name)),
+      'BAD_ARGUMENT',
+    )
+    assert.is(
+      codeOf(() => meshTopic(name)),
+      'BAD_ARGUMENT',
+    )
+    assert.is(
+      codeOf(() => topicTag('main', name)),
+      'BAD_ARGUMENT',
+    )
+    assert.is(
+      codeOf(() => topicTag('main', { name: 'a', secret: name })),
+      'BAD_ARGUMENT',
+    )
   }
 })
 
 test('refuses what is no name: half a surrogate pair, a number, nothing', () => {
   const wrong: unknown[] = ['\ud800', 'a\udc00', 7, null, undefined, {}, { name: 'a', secret: 7 }]
   for (const topic of wrong) {
-    assert.is(codeOf(() => topicTag('main', topic as Topic)), 'BAD_ARGUMENT', String(topic))
+    assert.is(
+      codeOf(() => topicTag('main', topic as Topic)),
+      'BAD_ARGUMENT',
+      String(topic),
+    )
   }
   for (const secret of [new Uint8Array(0), new Uint8Array(MAX_NAME_BYTES + 1)]) {
-    assert.is(codeOf(() => topicTag('main', { name: 'a', secret })), 'BAD_ARGUMENT')
+    assert.is(
+      codeOf(() => topicTag('main', { name: 'a', secret })),
+      'BAD_ARGUMENT',
+    )
   }
 })
 

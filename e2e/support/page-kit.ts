@@ -36,15 +36,21 @@ export interface Kit {
 
 declare global {
   var kit: Kit
-  /** The configuration of each RTCPeerConnection that was made. */
+  /** What each RTCPeerConnection was given, and made of it. */
   var rtcConfigs: { given: RTCConfiguration | null; used: RTCConfiguration }[]
+  /** While set, statistics wait for it; simple-peer asks for them before it says that it is open. */
+  var statsHeldBy: Promise<void> | undefined
+  var releaseStats: () => void
+  /** How many messages have come in channels that the other page opened. */
+  var rtcMessages: number
   /** While set, no socket that the page opens reaches anything. */
   var cutOff: boolean
 }
 
-/** Runs before any script of the page: notes what RTC connections are given, and can cut sockets off. */
+/** Runs before any script of the page: notes what RTC connections do, and can hold them and sockets up. */
 export function watchPage(): void {
   globalThis.rtcConfigs = []
+  globalThis.rtcMessages = 0
   globalThis.cutOff = false
   const RealSocket = globalThis.WebSocket
   globalThis.WebSocket = class extends RealSocket {
@@ -58,6 +64,16 @@ export function watchPage(): void {
     constructor(config?: RTCConfiguration) {
       super(config)
       globalThis.rtcConfigs.push({ given: config ?? null, used: this.getConfiguration() })
+      this.addEventListener('datachannel', ({ channel }) => {
+        channel.addEventListener('message', () => {
+          globalThis.rtcMessages += 1
+        })
+      })
+    }
+
+    override async getStats(): Promise<RTCStatsReport> {
+      await globalThis.statsHeldBy
+      return super.getStats()
     }
   }
 }

@@ -46,10 +46,14 @@ export const makeRtc: MakeRtc = (options) => {
     const item = toItem(signal)
     if (item) options.onItem(item)
   })
-  peer.on('connect', () => options.onOpen())
-  peer.on('data', (chunk) =>
-    options.onData(typeof chunk === 'string' ? chunk : new Uint8Array(chunk)),
-  )
+  peer.on('connect', () => {
+    options.onOpen()
+    // The peer's first messages may be here before simple-peer says that it is connected; without a
+    // listener they wait.
+    peer.on('data', (chunk) =>
+      options.onData(typeof chunk === 'string' ? chunk : new Uint8Array(chunk)),
+    )
+  })
   peer.on('error', (cause) => {
     failure = new SignalMeshError('RTC_FAILED', `The RTC connection failed: ${cause.message}`, {
       cause,

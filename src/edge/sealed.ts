@@ -90,11 +90,14 @@ export function createSealed(options: SealedOptions): Sealed {
     onResend()
   }
 
+  const acknowledge = (): void => {
+    cancelAck?.()
+    cancelAck = undefined
+    if (sealing.opened) options.send(sealing.seal(plain([]), nextAckCounter++, true))
+  }
+
   const acknowledgeSoon = (): void => {
-    cancelAck ??= clock.after(ACK_AFTER_MS, () => {
-      cancelAck = undefined
-      if (sealing.opened) options.send(sealing.seal(plain([]), nextAckCounter++, true))
-    })
+    cancelAck ??= clock.after(ACK_AFTER_MS, acknowledge)
   }
 
   // --- what the other side says ---
@@ -159,7 +162,10 @@ export function createSealed(options: SealedOptions): Sealed {
     close: () => {
       if (closed) return
       closed = true
-      for (const cancel of [cancelResend, cancelRetry, cancelAck]) cancel?.()
+      // Or the other side would send again what ended this one.
+      if (cancelAck) acknowledge()
+      cancelResend?.()
+      cancelRetry?.()
       sealing.destroy()
     },
   }

@@ -62,6 +62,7 @@ export function createSealing(options: SealingOptions): Sealing {
   let earlyRx: CipherKey | undefined
   let heardSplit = false
   let bad = 0
+  let released = false
 
   const deriveEarly = (): void => {
     const [own, other] = initiator
@@ -69,6 +70,13 @@ export function createSealing(options: SealingOptions): Sealing {
       : (['early-responder', 'early-initiator'] as const)
     earlyTx = handshake.derive(own)
     earlyRx = handshake.derive(other)
+  }
+
+  /** Only the keys are needed once there are the final ones; a handshake takes locked memory. */
+  const letGo = (): void => {
+    if (released) return
+    released = true
+    handshake.destroy()
   }
 
   const route = { from: self.key, to: remote.key, connection }
@@ -84,7 +92,10 @@ export function createSealing(options: SealingOptions): Sealing {
       throw notSealed()
     }
     try {
-      return initiator ? handshake.read(payloadOf(frame)) : readOpening(frame)
+      if (!initiator) return readOpening(frame)
+      const plain = handshake.read(payloadOf(frame))
+      letGo()
+      return plain
     } catch (error) {
       bad += 1
       throw error
@@ -134,7 +145,11 @@ export function createSealing(options: SealingOptions): Sealing {
           .done(),
       )
     },
-    sealAnswer: (plain) => message(CLASS.within, handshake.write(plain)),
+    sealAnswer: (plain) => {
+      const sealed = handshake.write(plain)
+      letGo()
+      return message(CLASS.within, sealed)
+    },
     seal: (plain, counter, ack) => {
       const key = handshake.split?.tx ?? earlyTx
       if (!key) throw new SignalMeshError('INTERNAL', 'Nothing is sealed before the opening signal')
@@ -154,7 +169,7 @@ export function createSealing(options: SealingOptions): Sealing {
       heardSplit ||= phase === PHASE.split && !isAckOf(frame)
       return plain
     },
-    destroy: handshake.destroy,
+    destroy: letGo,
   }
 }
 

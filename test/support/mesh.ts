@@ -15,9 +15,18 @@ export interface TestMesh {
   /** Every frame that crossed between nodes, as it went over the raw link. */
   readonly wire: Uint8Array[]
   /** Every dial of an edge: where to, and when by the mesh's clock. */
-  readonly dials: { readonly url: string; readonly atMs: number; readonly link: Link }[]
+  readonly dials: {
+    readonly url: string
+    readonly atMs: number
+    /** The edge's end. */
+    readonly link: Link
+    /** The node's end: what is sent here comes to the edge as from its home. */
+    readonly far: Link
+  }[]
   /** Sees each frame between an edge and its home, and says what goes on in its place. */
   tap: Tap | undefined
+  /** The pretend RTC that all edges share. */
+  readonly makeRtc: MakeRtc
   /** Frames that went out or came in over a node's links so far. */
   crossedAt(node: MeshNode): number
   /** Links two nodes; `delayMs` each way. */
@@ -115,7 +124,7 @@ export async function testMesh(
     const link = tapped(near, (frame, way) => {
       return mesh.tap?.(frame, way, `http://${at.host}`) ?? [frame]
     })
-    dials.push({ url, atMs: clock.nowMs(), link })
+    dials.push({ url, atMs: clock.nowMs(), link, far })
     return link
   }
 
@@ -125,6 +134,7 @@ export async function testMesh(
     wire,
     dials,
     tap: undefined,
+    makeRtc,
     crossedAt: (node) => crossed.get(node) ?? 0,
     dial,
     link,

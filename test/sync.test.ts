@@ -1,0 +1,413 @@
+/** Sync: two nodes compare what they hold and pull what is missing, whatever the other one answers. */
+
+import { decodeBatch } from '../src/batch.ts'
+import { concat, fromHex, writer } from '../src/bytes.ts'
+import { type ManualClock, manualClock, settle } from '../src/clock.ts'
+import { createDirectory, type Directory } from '../src/directory.ts'
+import {
+  HOME_EXPIRES_MS,
+  MAX_FRAME_BYTES,
+  MAX_KEPT_BATCHES,
+  PULL_TIMEOUT_MS,
+} from '../src/limits.ts'
+import { silentLog } from '../src/log.ts'
+import { applyBatch, applyHead } from '../src/replica.ts'
+import { NODE_METHOD, type Serve } from '../src/rpc.ts'
+import { createSync, type Sync } from '../src/sync.ts'
+import { rejection } from './fixtures/errors.ts'
+import {
+  advertOf,
+  identityOf,
+  NETWORK,
+  presenceOf,
+  put,
+  START_MS,
+  type TestHome,
+  tagOf,
+  testHome,
+} from './fixtures/samples.ts'
+import { assert, suite } from './harness/suite.ts'
+
+const NOTHING = Uint8Array.of(0)
+const CHAT = tagOf(1)
+
+const test = suite('sync', { timeoutMs: 20_000 })
+
+test('pulls all homes of a neighbour, batch by batch', async () => {
+  const homes = [testHome(50), testHome(51), testHome(52)]
+  for (const [i, home] of homes.entries()) for (let n = 0; n <= i; n++) change(home, n)
+  const source = replica(90)
+  for (const home of homes) follow(source, home)
+  const sink = replica(91, source)
+  await sink.sync.meet('source')
+  for (const home of homes) same(sink, home)
+  const asked = sink.asked.length
+  await sink.sync.meet('source')
+  assert.is(sink.asked.length, asked + 1, 'and nothing a second time')
+})
+
+test('pulls only what is missing of a home that it has', async () => {
+  const home = testHome(50)
+  for (let n = 0; n < 20; n++) change(home, n)
+  const source = replica(90)
+  follow(source, home)
+  const sink = replica(91, source)
+  for (const batch of home.batches.slice(0, 17)) applyBatch(sink.directory, batch, START_MS)
+  await sink.sync.pull('source', home.id)
+  same(sink, home)
+  assert.is(sink.received.length, 1)
+  const three = home.batches.slice(17).reduce((sum, { bytes }) => sum + 2 + bytes.length, 2)
+  assert.is(sink.received[0]?.length, three)
+})
+
+test('pulls thousands of records page by page when the batches are no longer kept', async () => {
+  const { home, source } = bigHome(2_400)
+  const sink = replica(91, source)
+  await sink.sync.meet('source')
+  same(sink, home)
+  assert.is(sink.directory.records, 2_400)
+  assert.ok(sink.received.length > 8)
+  // A frame has a byte of kind, four of the request's number and one of status before the page.
+  assert.ok(sink.received.every((page) => page.length <= MAX_FRAME_BYTES - 64))
+})
+
+test('completes a snapshot although its home goes on changing all the while', async () => {
+  const { home, source } = bigHome(2_400)
+  const sink = replica(91, source)
+  let busy = 0
+  sink.onAsk = () => {
+    if (busy++ < 60) follow(source, home, change(home, 50_000 + busy))
+  }
+  await sink.sync.pull('source', home.id)
+  assert.ok(busy > 8)
+  same(sink, home)
+})
+
+test('lets several pull one home at once, from one snapshot', async () => {
+  const { home, source } = bigHome(1_200)
+  const sinks = [91, 92, 93, 94, 95, 96].map((number) => replica(number, source))
+  const pulls = sinks.map(async (sink, i) => {
+    // Each begins a little later than the one before, when the home has moved on.
+    for (let wait = 0; wait < 8 * i; wait++) await Promise.resolve()
+    follow(source, home, change(home, 60_000 + i))
+    await sink.sync.pull('source', home.id)
+  })
+  await Promise.all(pulls)
+  for (const sink of sinks) {
+    await sink.sync.pull('source', home.id)
+    same(sink, home)
+  }
+})
+
+test('pulls anew from the start when the home has begun a new life', async () => {
+  const before = testHome(50)
+  for (let n = 0; n < 9; n++) change(before, n)
+  const after = testHome(50, START_MS + 1)
+  for (let n = 3; n < 5; n++) change(after, n)
+  const source = replica(90)
+  follow(source, after)
+  const sink = replica(91, source)
+  follow(sink, before)
+  await sink.sync.meet('source')
+  same(sink, after)
+})
+
+test('learns of a home that has no edges yet, and how to reach it', async () => {
+  const home = testHome(50)
+  const source = replica(90)
+  const urls = ['http://127.0.0.1:7']
+  applyHead(source.directory, home.log.head({ dhtKey: undefined, urls }), START_MS)
+  const sink = replica(91, source)
+  await sink.sync.meet('source')
+  assert.equal(sink.directory.homes.get(home.id)?.contact.urls, urls)
+})
+
+test('compares more homes than a page has room for', async () => {
+  const source = replica(90)
+  const homes = Array.from({ length: 250 }, (_, i) => testHome(1_000 + i))
+  for (const home of homes) {
+    applyHead(source.directory, home.log.head({ dhtKey: undefined, urls: [] }), START_MS)
+    follow(source, home, change(home, 1))
+  }
+  const sink = replica(91, source)
+  await sink.sync.meet('source')
+  assert.is(sink.directory.homes.size, 250)
+  for (const home of homes) same(sink, home)
+})
+
+test('joins a second pull of a home to the first', async () => {
+  const home = testHome(50)
+  change(home, 1)
+  const source = replica(90)
+  follow(source, home)
+  const sink = replica(91, source)
+  await Promise.all([sink.sync.pull('source', home.id), sink.sync.pull('source', home.id)])
+  assert.is(sink.asked.length, 1)
+})
+
+test('answers a neighbour only when its own pull of that home is over', async () => {
+  const home = testHome(50)
+  for (let n = 0; n < 5; n++) change(home, n)
+  const source = replica(90)
+  follow(source, home)
+  const between = replica(91, source)
+  const far = replica(92, between)
+  const first = between.sync.pull('source', home.id)
+  await far.sync.pull('between', home.id)
+  await first
+  same(far, home)
+})
+
+test('waits for its own pull no longer than its bound', async () => {
+  const home = testHome(50)
+  const silent = replica(91)
+  silent.answer = () => new Promise(() => {})
+  void silent.sync.pull('nobody', home.id)
+  const far = replica(92, silent, silent.clock)
+  const pull = far.sync.pull('silent', home.id)
+  await silent.clock.advance(2_000)
+  await pull
+})
+
+test('serves what has gathered and was not signed yet', async () => {
+  const home = testHome(50)
+  home.log.add(put(presenceOf(identityOf(1), home.id)))
+  const sink = replica(91)
+  const own = createSync({
+    networkId: NETWORK,
+    directory: home.directory,
+    clock: home.clock,
+    log: silentLog,
+    self: home.id,
+    request: () => Promise.reject(new Error('asks nobody')),
+    flush: home.log.flush,
+  })
+  sink.answer = own.serve
+  await sink.sync.meet('home')
+  same(sink, home)
+})
+
+test('takes from a neighbour nothing that a home did not sign', async () => {
+  const home = testHome(50)
+  for (let n = 0; n < 3; n++) change(home, n)
+  const source = replica(90)
+  follow(source, home)
+  for (const at of [40, 100, 200]) {
+    const sink = replica(91, source)
+    sink.alter = (page) => page.map((byte, i) => (i === at ? byte ^ 1 : byte))
+    await sink.sync.pull('source', home.id)
+    assert.is(sink.directory.records, 0, `byte ${at}`)
+  }
+})
+
+test('takes no snapshot that does not hash to what the home signed, and stays as it was', async () => {
+  const { home, source } = bigHome(900)
+  const liar = replica(91, source)
+  // The last record of the last page is left out.
+  liar.alter = (page) => (page[1] === 0 ? page.subarray(0, page.length - recordBytes()) : page)
+  await liar.sync.pull('source', home.id)
+  assert.ok(liar.received.length > 3)
+  assert.is(liar.directory.records, 0)
+  assert.is(liar.directory.homes.size, 0)
+})
+
+test('takes no batch or snapshot of a home that it did not ask for, least of all its own', async () => {
+  const { home, source } = bigHome(300)
+  const other = testHome(51)
+  change(other, 1)
+  follow(source, other)
+  const sink = replica(91)
+  sink.answer = (method, body) => {
+    const asked = concat(fromHex(home.id), body.subarray(32))
+    return source.sync.serve(method, asked)
+  }
+  await sink.sync.pull('source', other.id)
+  assert.is(sink.directory.homes.size, 0)
+})
+
+test('does not take its own log from others', async () => {
+  const own = testHome(91, START_MS + 5)
+  change(own, 1)
+  const source = replica(90)
+  follow(source, own)
+  const sink = replica(91, source)
+  const state = sink.directory.open(own.id, START_MS, START_MS)
+  await sink.sync.meet('source')
+  assert.is(sink.directory.homes.get(own.id), state)
+  assert.is(sink.directory.records, 0)
+})
+
+test('ends with a neighbour that answers for ever without an end', async () => {
+  const home = testHome(50)
+  const batch = change(home, 1)
+  const endless: Readonly<Record<string, Uint8Array>> = {
+    'more heads, and none': Uint8Array.of(1),
+    'the same head again': headsPage(home),
+  }
+  for (const [name, page] of Object.entries(endless)) {
+    const sink = replica(91)
+    sink.answer = async (method) => (method === NODE_METHOD.heads ? page : NOTHING)
+    await Promise.race([rejection(sink.sync.meet('hostile')), turnsOf(5_000)])
+    assert.ok(sink.asked.length < 10, `${name}: ${sink.asked.length} requests`)
+  }
+  const pages: Readonly<Record<string, Uint8Array>> = {
+    'more batches, and none': Uint8Array.of(1, 1),
+    'the same batch again': writer().u8(1).u8(1).block(batch.bytes).done(),
+    'more records, and none': writer().u8(2).u8(1).block(batch.bytes).done(),
+    'the same whole snapshot again': snapshotPage(home),
+  }
+  for (const [name, page] of Object.entries(pages)) {
+    const sink = replica(91)
+    sink.answer = async () => page
+    await Promise.race([sink.sync.pull('hostile', home.id), turnsOf(5_000)])
+    assert.ok(sink.asked.length < 10, `${name}: ${sink.asked.length} requests`)
+  }
+})
+
+test('gives up on a neighbour that makes a pull last too long, and asks another', async () => {
+  const { home, source } = bigHome(2_400)
+  const sink = replica(91)
+  sink.answer = async (method, body) => {
+    await new Promise<void>((resolve) => sink.clock.after(HOME_EXPIRES_MS, resolve))
+    return source.sync.serve(method, body)
+  }
+  const slow = sink.sync.pull('slow', home.id)
+  await sink.clock.advance(PULL_TIMEOUT_MS + 2 * HOME_EXPIRES_MS)
+  await slow
+  assert.is(sink.directory.records, 0)
+  sink.answer = source.sync.serve
+  await sink.sync.pull('source', home.id)
+  same(sink, home)
+})
+
+test('refuses requests that are none, by name', async () => {
+  const source = replica(90)
+  const ask = async (method: number, body: Uint8Array): Promise<string | undefined> =>
+    rejection((async () => source.sync.serve(method, body))())
+  for (const length of [0, 31, 32, 51, 53]) {
+    assert.is(await ask(NODE_METHOD.pull, new Uint8Array(length)), 'BAD_FRAME', `${length}`)
+  }
+  assert.is(await ask(99, NOTHING), 'BAD_FRAME')
+  const unknown = writer().bytes(new Uint8Array(32)).u64(0).u64(0).u32(0).done()
+  assert.equal(await source.sync.serve(NODE_METHOD.pull, unknown), NOTHING)
+  const noSuchPage = writer().bytes(new Uint8Array(32)).u64(0).u64(0).u32(9).done()
+  assert.equal(await source.sync.serve(NODE_METHOD.pull, noSuchPage), NOTHING)
+})
+
+test('stays as it was when a neighbour answers with rubbish', async () => {
+  const home = testHome(50)
+  const random = Uint8Array.from({ length: 300 }, (_, i) => (i * 37) % 251)
+  for (const page of [new Uint8Array(0), Uint8Array.of(1), Uint8Array.of(9, 0), random]) {
+    const sink = replica(91)
+    sink.answer = async () => page
+    await sink.sync.pull('hostile', home.id)
+    const code = await rejection(sink.sync.meet('hostile'))
+    assert.ok(code === undefined || code === 'BAD_FRAME', code)
+    assert.is(sink.directory.homes.size, 0)
+  }
+})
+
+test.run()
+
+interface Replica {
+  readonly directory: Directory
+  readonly sync: Sync
+  readonly clock: ManualClock
+  /** Methods that it asked for, and what it got. */
+  readonly asked: number[]
+  readonly received: Uint8Array[]
+  answer: Serve
+  alter: (page: Uint8Array) => Uint8Array
+  onAsk: () => void
+}
+
+function replica(number: number, source?: Replica, clock = manualClock()): Replica {
+  const directory = createDirectory(NETWORK)
+  const self: Replica = {
+    directory,
+    clock,
+    asked: [],
+    received: [],
+    answer: (method, body) => (source as Replica).sync.serve(method, body),
+    alter: (page) => page,
+    onAsk: () => {},
+    sync: createSync({
+      networkId: NETWORK,
+      directory,
+      clock,
+      log: silentLog,
+      self: identityOf(number).id,
+      flush: () => {},
+      request: async (_, method, body) => {
+        self.asked.push(method)
+        self.onAsk()
+        const page = self.alter(await self.answer(method, body))
+        self.received.push(page)
+        return page
+      },
+    }),
+  }
+  return self
+}
+
+/** One batch more: an edge with one advert. */
+function change(home: TestHome, edge: number) {
+  const identity = identityOf(edge)
+  return home.change(put(presenceOf(identity, home.id)), put(advertOf(identity, CHAT)))
+}
+
+function follow({ directory }: Replica, home: TestHome, ...batches: TestHome['batches']): void {
+  for (const batch of batches.length ? batches : home.batches) {
+    assert.is(applyBatch(directory, decodeBatch(batch.bytes), START_MS), 'applied')
+  }
+}
+
+function same({ directory }: Replica, home: TestHome): void {
+  const state = directory.homes.get(home.id)
+  assert.equal(state?.position, home.log.state.position)
+  assert.equal(state?.digest.hash(), home.log.state.digest.hash())
+}
+
+/** A home with so many records in more batches than are kept, and a node that holds it all. */
+function bigHome(records: number): { home: TestHome; source: Replica } {
+  const home = testHome(50)
+  const edges = records / 2
+  for (let n = 0; n < edges; n++) {
+    home.log.add(put(presenceOf(identityOf(n), home.id)))
+    home.log.add(put(advertOf(identityOf(n), CHAT)))
+    if (n % 3 === 0) home.log.flush()
+  }
+  home.log.flush()
+  while (home.batches.length <= MAX_KEPT_BATCHES) {
+    home.change({ kind: 'remove-peer', peer: identityOf(1_000_000).id, seq: 1 })
+  }
+  const source = replica(90)
+  follow(source, home)
+  return { home, source }
+}
+
+function recordBytes(): number {
+  return 3 + advertOf(identityOf(1), CHAT).bytes.length
+}
+
+function headsPage(home: TestHome): Uint8Array {
+  const w = writer().u8(1).bytes(fromHex(home.id)).u64(START_MS).u64(1)
+  return w.block(home.log.head({ dhtKey: undefined, urls: [] }).bytes).done()
+}
+
+function snapshotPage(home: TestHome): Uint8Array {
+  const w = writer()
+    .u8(2)
+    .u8(0)
+    .block((home.batches.at(-1) as { bytes: Uint8Array }).bytes)
+  for (const { presence, adverts } of home.log.state.claims.values()) {
+    if (presence) w.u8(1).block(presence.bytes)
+    for (const advert of adverts.values()) w.u8(2).block(advert.bytes)
+  }
+  return w.done()
+}
+
+/** Long enough for any number of answers that a test can wait for. */
+async function turnsOf(turns: number): Promise<void> {
+  await settle(turns)
+}

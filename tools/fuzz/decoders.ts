@@ -1,0 +1,250 @@
+/** The decoders as targets: any bytes, and nothing but a value or a typed refusal. */
+
+import { acceptsAuthority, addressGroup, authorityOf, mayDial, reachOf } from '../../src/authority.ts'
+import { decodeBatch, decodeHead, isSignedByHome } from '../../src/batch.ts'
+import { equal, reader, utf8, writer } from '../../src/bytes.ts'
+import { decodePlain, encodePlain } from '../../src/edge/items.ts'
+import { presenceOfOpening } from '../../src/edge/sealing.ts'
+import { readPacket } from '../../src/gossip.ts'
+import { addressOf } from '../../src/http.ts'
+import { MAX_FRAME_BYTES } from '../../src/limits.ts'
+import {
+  decodeBye,
+  decodeFound,
+  decodeHello,
+  decodeProof,
+  decodePush,
+  decodeWelcome,
+  encodeFound,
+  encodeHello,
+  encodeProof,
+  encodeWelcome,
+  proofBody,
+  readError,
+} from '../../src/messages.ts'
+import { decodeAdvert, decodePresence, isAuthentic } from '../../src/records.ts'
+import { answerOnce, createRpc } from '../../src/rpc.ts'
+import { checkSignal, encodeControl, fromKeyOf, readControl, sealedHeader } from '../../src/signal.ts'
+import { manualClock, settle } from '../../src/clock.ts'
+import { SignalMeshError } from '../../src/errors.ts'
+import { NETWORK, sampleParts, samples } from '../../test/fixtures/samples.ts'
+import { mutateBytes } from './edits.ts'
+import { checkError, must, type Target } from './target.ts'
+
+interface Decoder {
+  readonly seeds: readonly Uint8Array[]
+  readonly codes?: readonly string[]
+  decode(bytes: Uint8Array): void | Promise<void>
+}
+
+/** What was read must be written as it was read, or two readers could take it for two things. */
+function sameAgain(again: Uint8Array, bytes: Uint8Array): void {
+  must(equal(again, bytes), 'What was decoded is not encoded to the same bytes')
+}
+
+const refusal = new SignalMeshError('RATE_LIMITED', 'Too many', { retryAfterMs: 250 })
+const { presence, advert } = sampleParts
+
+const decoders: Readonly<Record<string, Decoder>> = {
+  presence: {
+    seeds: [samples.presence],
+    decode: (bytes) => void isAuthentic(NETWORK, decodePresence(bytes)),
+  },
+  advert: {
+    seeds: [samples.advert],
+    decode: (bytes) => void isAuthentic(NETWORK, decodeAdvert(bytes)),
+  },
+  batch: {
+    seeds: [samples.batch],
+    decode: (bytes) => void isSignedByHome(NETWORK, decodeBatch(bytes)),
+  },
+  head: {
+    seeds: [samples.head],
+    decode: (bytes) => void isSignedByHome(NETWORK, decodeHead(bytes)),
+  },
+  hello: {
+    seeds: [samples.hello],
+    decode: (bytes) => {
+      const again = encodeHello(decodeHello(bytes))
+      sameAgain(again, bytes.subarray(0, again.length))
+    },
+  },
+  proof: {
+    seeds: [samples.proof],
+    decode: (bytes) => {
+      const proof = decodeProof(bytes)
+      sameAgain(encodeProof(proof), bytes)
+      proofBody(samples.hello, proof)
+    },
+  },
+  welcome: {
+    seeds: [samples.welcome],
+    decode: (bytes) => sameAgain(encodeWelcome(decodeWelcome(bytes)), bytes),
+  },
+  bye: { seeds: [samples.bye], decode: (bytes) => void decodeBye(bytes) },
+  error: { seeds: [samples.error], decode: (bytes) => void readError(reader(bytes)) },
+  found: {
+    seeds: [
+      samples.found,
+      encodeFound({ total: 3, found: Array.from({ length: 3 }, () => ({ presence, advert })) }),
+    ],
+    decode: (bytes) => sameAgain(encodeFound(decodeFound(bytes)), bytes),
+  },
+  push: {
+    seeds: [samples.pushedJoin, samples.pushedLeave],
+    decode: (bytes) => void decodePush(bytes),
+  },
+  signal: {
+    seeds: [samples.signal, samples.control],
+    codes: ['BAD_FRAME', 'NETWORK_MISMATCH', 'TOO_LARGE'],
+    decode: (bytes) => {
+      checkSignal(NETWORK, bytes)
+      must(sealedHeader(bytes).length === 144, 'A header of another length')
+      checkSignal(NETWORK, encodeControl(NETWORK, bytes, refusal, fromKeyOf(bytes)))
+    },
+  },
+  control: { seeds: [samples.control], decode: (bytes) => void readControl(bytes) },
+  opening: {
+    seeds: [
+      writer().bytes(samples.signalHeader).block(samples.presence).bytes(samples.head).done(),
+    ],
+    codes: ['BAD_FRAME', 'BAD_SIGNATURE'],
+    decode: (bytes) => void presenceOfOpening(bytes, presence.peerKey),
+  },
+  packet: {
+    seeds: [packet(samples.batch, 1), packet(samples.head, 2)],
+    decode: (bytes) => {
+      const read = readPacket(bytes)
+      const parts = [read.seqno, read.origin, read.sender, read.data]
+      must(parts.every((part) => part.length <= bytes.length), 'A field longer than its packet')
+    },
+  },
+  plain: {
+    seeds: [plainOfAll(), encodePlain({ ack: 0, items: [] })],
+    decode: (bytes) => {
+      const plain = decodePlain(bytes)
+      // Unknown items are left out, and long texts cut; what is written then has to stay.
+      const again = encodePlain(plain)
+      sameAgain(encodePlain(decodePlain(again)), again)
+    },
+  },
+  request: { seeds: [rpcFrame(2, samples.hello)], decode: request },
+  answer: { seeds: [rpcFrame(3, Uint8Array.of(0)), rpcFrame(3, samples.error)], decode: answer },
+  address: { seeds: addresses().map(utf8), decode: address },
+}
+
+/** What may come out of most: the frame cannot be read. */
+const CODES = ['BAD_FRAME']
+
+export const decoderTargets: readonly Target[] = Object.entries(decoders).map(
+  ([name, { seeds, codes = CODES, decode }]): Target => ({
+    name,
+    weight: 1,
+    batch: 64,
+    seeds,
+    mutate: mutateBytes,
+    run: async (input) => {
+      const before = input.slice()
+      try {
+        const done = decode(input)
+        if (done) await done
+      } catch (error) {
+        if (error instanceof Error && error.name === 'Finding') throw error
+        checkError(error, codes)
+      }
+      must(equal(before, input), 'The decoder wrote over its input')
+    },
+  }),
+)
+
+/** A node answers each request once, with a frame that the edge can read. */
+async function request(bytes: Uint8Array): Promise<void> {
+  const sent: Uint8Array[] = []
+  const serve = (method: number, body: Uint8Array): Uint8Array => {
+    if (method % 2) throw refusal
+    return body
+  }
+  await answerOnce(bytes, serve, (frame) => void sent.push(frame))
+  must(sent.length <= 1, 'A request was answered more than once')
+}
+
+/** Whatever is said to be an answer: the request ends with it, or with its time-out. */
+async function answer(bytes: Uint8Array): Promise<void> {
+  const clock = manualClock()
+  const rpc = createRpc({ clock, send: () => undefined, serve: (_method, body) => body })
+  const done = rpc.request(1, new Uint8Array(0)).catch((error: unknown) => checkError(error))
+  await settle(8)
+  try {
+    rpc.receive(bytes)
+    await settle(8)
+  } finally {
+    await clock.advance(60_000)
+    await done
+    rpc.close()
+    await settle(8)
+    must(clock.pending === 0, 'A request left its timer behind')
+  }
+}
+
+/** Addresses in texts: none may throw, since they come from requests and proofs. */
+function address(bytes: Uint8Array): void {
+  const text = new TextDecoder().decode(bytes.subarray(0, 4096))
+  const reach = reachOf(text)
+  acceptsAuthority([], text)
+  acceptsAuthority(['https://node.example'], text)
+  must(addressGroup(text).length <= text.length + 64, 'The group of an address outgrows it')
+  mayDial('https://node.example', text)
+  mayDial(`ws://${text}`, 'http://127.0.0.1:4680')
+  if (URL.canParse(text)) reachOf(authorityOf(text))
+  const headers = new Headers()
+  try {
+    headers.set('x-forwarded-for', text)
+  } catch {
+    return
+  }
+  addressOf(new Request('http://node.example/', { headers }), '127.0.0.1', ['loopback', text])
+  must(['loopback', 'private', 'public'].includes(reach), 'An address without a reach')
+}
+
+function addresses(): string[] {
+  return [
+    '127.0.0.1:4680',
+    '[::1]:80',
+    'node.example:443',
+    '10.0.0.1, 192.168.0.1, ::ffff:127.0.0.1',
+    'https://node.example:4680/edge',
+  ]
+}
+
+function plainOfAll(): Uint8Array {
+  return encodePlain({
+    ack: 3,
+    items: [
+      { kind: 'topic', tag: sampleParts.tag },
+      { kind: 'description', type: 'offer', sdp: 'v=0' },
+      { kind: 'candidate', candidate: 'candidate:1', sdpMid: '0', sdpMLineIndex: null },
+      { kind: 'renegotiate' },
+      { kind: 'transceiver', media: 'audio' },
+      { kind: 'refused', code: 'GLARE', reason: 'both' },
+      { kind: 'metadata', data: utf8('about me') },
+      { kind: 'bye', reason: 'gone' },
+    ],
+  })
+}
+
+function rpcFrame(header: number, body: Uint8Array): Uint8Array {
+  return writer().u8(4).u32(header).bytes(body.subarray(0, MAX_FRAME_BYTES)).done()
+}
+
+/** A Protocol Buffers message of four fields, as @dxos/broadcast writes it. */
+function packet(data: Uint8Array, kind: number): Uint8Array {
+  const whole = writer().u8(kind).bytes(data).done()
+  const w = writer()
+  for (const [i, field] of [presence.hash, presence.peerKey, presence.peerKey, whole].entries()) {
+    w.u8((i + 1) * 8 + 2)
+    if (field.length < 0x80) w.u8(field.length)
+    else w.u8((field.length & 0x7f) | 0x80).u8(field.length >> 7)
+    w.bytes(field)
+  }
+  return w.done()
+}
