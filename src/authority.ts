@@ -17,7 +17,10 @@ export function reachOf(authority: string): Reach {
  * any literal local one. Otherwise a hostile home could pass another home's challenge on.
  */
 export function acceptsAuthority(publicUrls: readonly string[], authority: string): boolean {
-  if (publicUrls.length === 0) return reachOf(authority) !== 'public'
+  if (publicUrls.length === 0) {
+    // Only what is an address as a whole: others' URLs are compared with it.
+    return URL.canParse(`ws://${authority}`) && reachOf(authority) !== 'public'
+  }
   return publicUrls.some((url) => authorityOf(url) === authority.toLowerCase())
 }
 

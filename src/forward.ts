@@ -133,7 +133,8 @@ export function createForward(options: ForwardOptions): Forward {
         return
       }
     }
-    throw new SignalMeshError('REFUSED', `Edge ${from} is not at home with node ${node}`)
+    // Perhaps it has just moved there: the same bytes are believed once gossip has told of it.
+    throw new SignalMeshError('MOVED', `Edge ${from} is not known to be at home with node ${node}`)
   }
 
   const queue = (frame: Uint8Array, node: NodeId, dhtKey: Uint8Array | undefined): void => {

@@ -104,9 +104,7 @@ export function applySnapshot(
 ): Outcome {
   const batch = decodeBatch(lastBatch)
   const digest = createDigest()
-  for (const record of records) {
-    digest.set(record.peer + (record.kind === 'advert' ? record.tag : ''), record.hash)
-  }
+  for (const record of records) digest.set(keyOf(record), record.hash)
   // A record twice would be one here, but the older could win in the directory.
   const isWhole = digest.size === records.length && equal(digest.hash(), batch.stateHash)
   if (!isWhole || !isSignedByHome(networkId, batch)) {
@@ -117,15 +115,45 @@ export function applySnapshot(
   }
   if (!isNews(directory, batch.home, batch)) return 'old'
   const known = directory.homes.get(batch.home)
-  const kept = known && { beat: known.beat, contact: known.contact, lastHead: known.lastHead }
   const sameLife = known?.position.epoch === batch.epoch
-  directory.drop(batch.home)
-  const state = openHome(directory, batch, nowMs)
-  if (kept && sameLife) Object.assign(state, kept)
+  if (!sameLife) directory.drop(batch.home)
+  const state = sameLife ? known : openHome(directory, batch, nowMs)
+  removeOthers(directory, state, records, nowMs)
+  // The batches held so far do not lead to this one.
+  state.recent = []
   for (const record of records) directory.apply(state, { kind: 'put', record }, nowMs)
   checkRoom(directory, state)
   remember(state, batch)
   return 'applied'
+}
+
+/** Removes what a home has no more; what it still has stays, so that nobody sees it leave and join. */
+function removeOthers(
+  directory: Directory,
+  state: HomeState,
+  records: readonly EdgeRecord[],
+  nowMs: number,
+): void {
+  const wanted = new Map(records.map((record) => [keyOf(record), record]))
+  const mayStay = (held: EdgeRecord): boolean => {
+    const record = wanted.get(keyOf(held))
+    return record !== undefined && (record.seq > held.seq || equal(record.hash, held.hash))
+  }
+  for (const { peer, presence, adverts } of [...state.claims.values()]) {
+    if (presence && !mayStay(presence)) {
+      directory.apply(state, { kind: 'remove-peer', peer, seq: presence.seq }, nowMs)
+      continue
+    }
+    for (const advert of [...adverts.values()]) {
+      const { tag, seq } = advert
+      if (!mayStay(advert)) directory.apply(state, { kind: 'remove-advert', peer, tag, seq }, nowMs)
+    }
+  }
+}
+
+/** Under which key a record stands in a home's digest. */
+function keyOf(record: EdgeRecord): string {
+  return record.kind === 'advert' ? record.peer + record.tag : record.peer
 }
 
 function openHome(directory: Directory, at: { home: string } & Position, nowMs: number): HomeState {

@@ -1,34 +1,25 @@
 /** Sync: brings the directory up to date with what neighbours hold, by pulling just what is missing. */
 
-import {
-  type Batch,
-  decodeBatch,
-  decodeHead,
-  isAhead,
-  isSignedByHome,
-  type Position,
-} from './batch.ts'
+import { type Batch, decodeBatch, decodeHead, isSignedByHome, type Position } from './batch.ts'
 import { badFrame, compare, fromHex, reader, toHex, writer } from './bytes.ts'
 import type { Clock } from './clock.ts'
 import { KEY_BYTES } from './crypto.ts'
-import type { Directory, HomeState } from './directory.ts'
+import type { Directory } from './directory.ts'
 import { asMeshError, SignalMeshError } from './errors.ts'
 import type { NodeId } from './identity.ts'
 import {
   MAX_BATCH_BYTES,
   MAX_HEAD_BYTES,
   MAX_HOMES,
-  MAX_KEPT_SNAPSHOTS,
-  MAX_PAGE_BYTES,
   MAX_RECORD_BYTES,
   MAX_RECORDS_PER_HOME,
   PULL_TIMEOUT_MS,
-  PULL_WAIT_MS,
 } from './limits.ts'
 import type { Log } from './log.ts'
 import { decodeAdvert, decodePresence, type EdgeRecord } from './records.ts'
 import { applyBatch, applyHead, applySnapshot, isNews } from './replica.ts'
-import { NODE_METHOD, noSuchMethod, type Serve } from './rpc.ts'
+import { NODE_METHOD, type Serve } from './rpc.ts'
+import { createSupply, REPLY } from './supply.ts'
 
 export interface SyncOptions {
   readonly networkId: Uint8Array
@@ -50,12 +41,9 @@ export interface Sync {
   readonly serve: Serve
 }
 
-const REPLY = { nothing: 0, batches: 1, snapshot: 2 } as const
-
 export function createSync(options: SyncOptions): Sync {
   const { networkId, directory, clock, log } = options
   const pulls = new Map<NodeId, Promise<void>>()
-  const snapshots = new Map<NodeId, Snapshot>()
 
   /** Takes a home's head as its neighbour passes it on; false if this node has no use for the home. */
   const takeHead = (bytes: Uint8Array): boolean => {
@@ -149,144 +137,22 @@ export function createSync(options: SyncOptions): Sync {
   const takeBatch = (home: NodeId, bytes: Uint8Array): boolean =>
     applyBatch(directory, signedBatch(home, bytes), clock.nowMs()) === 'applied'
 
-  const serveHeads = (after: Uint8Array): Uint8Array => {
-    options.flush()
-    const w = writer(4096).u8(0)
-    const from = toHex(after)
-    let bytes = 1
-    const ids = [...directory.homes.keys()].sort().filter((id) => id > from)
-    for (const id of ids) {
-      const state = directory.homes.get(id) as HomeState
-      const head = state.lastHead ?? new Uint8Array(0)
-      bytes += KEY_BYTES + 18 + head.length
-      if (bytes > MAX_PAGE_BYTES) return withMore(w.done())
-      w.bytes(fromHex(id)).u64(state.position.epoch).u64(state.position.index).block(head)
-    }
-    return w.done()
-  }
-
-  /** Waits if this node is fetching the same just now: who asks is further from the home than it. */
-  const pulled = (home: NodeId): Promise<void> | undefined => {
-    const running = pulls.get(home)
-    if (!running) return undefined
-    return new Promise((resolve) => {
-      const cancelTimer = clock.after(PULL_WAIT_MS, resolve)
-      void running.then(() => {
-        cancelTimer()
-        resolve()
-      })
-    })
-  }
-
-  const servePull = async (body: Uint8Array): Promise<Uint8Array> => {
-    const r = reader(body)
-    const home = toHex(r.bytes(KEY_BYTES))
-    const have = { epoch: r.u64(), index: r.u64() }
-    const cursor = r.u32()
-    r.end()
-    if (cursor > 0) return nextPage(home, have, cursor)
-    await pulled(home)
-    options.flush()
-    const state = directory.homes.get(home)
-    if (!state || state.recent.length === 0 || !isAhead(state.position, have)) {
-      return Uint8Array.of(REPLY.nothing)
-    }
-    const { epoch, index } = state.position
-    const missing = have.epoch === epoch ? index - have.index : index
-    if (missing <= state.recent.length) return batchPage(state.recent.slice(-missing))
-    return snapshotPage(snapshotOf(state), 0)
-  }
-
-  /** The rest of a snapshot that was begun, for as long as it is kept. */
-  const nextPage = (home: NodeId, have: Position, cursor: number): Uint8Array => {
-    const snapshot = snapshots.get(home)
-    const isSame = snapshot?.position.epoch === have.epoch && snapshot.position.index === have.index
-    return snapshot && isSame ? snapshotPage(snapshot, cursor) : Uint8Array.of(REPLY.nothing)
-  }
-
-  /** The kept snapshot, if batches lead on from it; a busy home would outrun fresh ones for ever. */
-  const snapshotOf = (state: HomeState): Snapshot => {
-    const kept = snapshots.get(state.id)
-    snapshots.delete(state.id)
-    const isUsable =
-      kept?.position.epoch === state.position.epoch &&
-      state.position.index - kept.position.index <= state.recent.length / 2
-    const snapshot = kept && isUsable ? kept : takeSnapshot(state)
-    snapshots.set(state.id, snapshot)
-    if (snapshots.size > MAX_KEPT_SNAPSHOTS) {
-      snapshots.delete(snapshots.keys().next().value as NodeId)
-    }
-    return snapshot
-  }
-
   return {
     meet,
     pull,
-    serve: (method, body) => {
-      if (method === NODE_METHOD.heads) return serveHeads(body)
-      if (method === NODE_METHOD.pull) return servePull(body)
-      throw noSuchMethod()
-    },
+    serve: createSupply({
+      directory,
+      clock,
+      flush: options.flush,
+      pulling: (home) => pulls.get(home),
+    }),
   }
-}
-
-/** All records of a home as they were after one of its batches. */
-interface Snapshot {
-  readonly position: Position
-  readonly lastBatch: Uint8Array
-  readonly records: readonly EdgeRecord[]
 }
 
 const NOWHERE: Position = { epoch: 0, index: 0 }
 
-function takeSnapshot(state: HomeState): Snapshot {
-  const lastBatch = state.recent.at(-1) as Uint8Array
-  return { position: state.position, lastBatch, records: allRecords(state) }
-}
-
-function snapshotPage({ lastBatch, records }: Snapshot, cursor: number): Uint8Array {
-  const w = writer(MAX_PAGE_BYTES + 2)
-    .u8(REPLY.snapshot)
-    .u8(0)
-    .block(lastBatch)
-  let bytes = 0
-  for (let i = cursor; i < records.length; i++) {
-    const record = records[i] as EdgeRecord
-    bytes += 3 + record.bytes.length
-    if (bytes > MAX_PAGE_BYTES - lastBatch.length) return withMore(w.done(), 1)
-    w.u8(record.kind === 'presence' ? 1 : 2).block(record.bytes)
-  }
-  return w.done()
-}
-
 function pullBody(home: NodeId, have: Position, cursor: number): Uint8Array {
   return writer().bytes(fromHex(home)).u64(have.epoch).u64(have.index).u32(cursor).done()
-}
-
-function batchPage(batches: readonly Uint8Array[]): Uint8Array {
-  const w = writer(4096).u8(REPLY.batches).u8(0)
-  let bytes = 0
-  for (const batch of batches) {
-    bytes += 2 + batch.length
-    if (bytes > MAX_PAGE_BYTES) return withMore(w.done(), 1)
-    w.block(batch)
-  }
-  return w.done()
-}
-
-/** Sets the page's flag that says there is more to ask for. */
-function withMore(page: Uint8Array, at = 0): Uint8Array {
-  page[at] = 1
-  return page
-}
-
-function allRecords(state: HomeState): EdgeRecord[] {
-  const records: EdgeRecord[] = []
-  for (const claim of state.claims.values()) {
-    if (claim.presence) records.push(claim.presence)
-    records.push(...claim.adverts.values())
-  }
-  return records
 }
 
 function readRecord(kind: number, bytes: Uint8Array): EdgeRecord {

@@ -92,7 +92,7 @@ test('never lets more through than burst and rate allow, and always what waited 
     fc.property(
       fc.integer({ min: 1, max: 50 }),
       fc.integer({ min: 1, max: 20 }),
-      fc.array(fc.nat(300), { maxLength: 200 }),
+      fc.array(fc.nat(300), { maxLength: 200, size: 'max' }),
       (perSecond, burst, steps) => {
         const bucket = createBucket(perSecond, burst)
         let nowMs = 0

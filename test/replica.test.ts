@@ -230,6 +230,35 @@ test('takes a snapshot that hashes to what the home signed', () => {
   sameAs(directory, home)
 })
 
+test('takes a snapshot over what it held, and tells of nothing but the difference', () => {
+  const home = testHome(50)
+  for (let i = 0; i < 6; i++) {
+    home.change(put(presenceOf(identityOf(i), home.id)), put(advertOf(identityOf(i), CHAT)))
+  }
+  const directory = filled(home)
+  const told: string[] = []
+  directory.onChange(({ peer, kind }) => told.push(`${kind} ${peer}`))
+  const newer = { seq: START_MS + 1 }
+  const remove = (edge: number): Op => {
+    return { kind: 'remove-peer', peer: identityOf(edge).id, seq: START_MS }
+  }
+  const tagless = { peer: identityOf(1).id, tag: toHex(CHAT), seq: START_MS }
+  home.change(remove(0), { kind: 'remove-advert', ...tagless })
+  home.change(put(presenceOf(identityOf(2), home.id, newer)))
+  home.change(put(advertOf(identityOf(3), CHAT, newer)))
+  // Gone and back with an older seq than before.
+  home.change(remove(4), put(presenceOf(identityOf(4), home.id, { seq: START_MS - 1 })))
+  home.change(put(presenceOf(identityOf(7), home.id)), put(advertOf(identityOf(7), CHAT)))
+  assert.is(snapshot(directory, home), 'applied')
+  sameAs(directory, home)
+  const [zero, one, four, seven] = [0, 1, 4, 7].map((edge) => identityOf(edge).id)
+  const expected = [`leave ${zero}`, `leave ${one}`, `leave ${four}`, `join ${seven}`]
+  assert.equal(told.sort(), expected.sort())
+  const next = home.change(put(presenceOf(identityOf(8), home.id)))
+  assert.is(applyBatch(directory, next, NOW), 'applied')
+  assert.is(directory.homes.get(home.id)?.recent.length, 2, 'and keeps what leads on from it')
+})
+
 test('refuses a snapshot with a record more, less, other or twice, and stays as it was', () => {
   const home = busyHome(8)
   const records = recordsOf(home)

@@ -370,6 +370,16 @@ test('a reflected frame does not open at its own sender', async () => {
   assert.is(fresh.heard.initiator.length, heard)
 })
 
+test('what comes again is acknowledged again', async () => {
+  const pair = sealedPair()
+  let acks = 0
+  pair.line = (frame, way) => (isAckOf(frame) && acks++ === 0 ? [] : asSent(frame, way))
+  pair.open()
+  await pair.clock.advance(60_000)
+  assert.is(acks, 2)
+  assert.is(pair.frames.filter(({ way }) => way === 'to responder').length, 2)
+})
+
 test('is sent again as the same bytes, ever more rarely, and not for ever', async () => {
   const pair = sealedPair()
   const atMs: number[] = []

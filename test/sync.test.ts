@@ -87,13 +87,18 @@ test('lets several pull one home at once, from one snapshot', async () => {
   const { home, source } = bigHome(1_200)
   const sinks = [91, 92, 93, 94, 95, 96].map((number) => replica(number, source))
   const pulls = sinks.map(async (sink, i) => {
-    // Each begins a little later than the one before, when the home has moved on.
-    for (let wait = 0; wait < 8 * i; wait++) await Promise.resolve()
+    // Each page takes its time, and each begins when the others are half-way and the home has moved on.
+    sink.answer = async (method, body) => {
+      await settle(40)
+      return source.sync.serve(method, body)
+    }
+    await settle(25 * i)
     follow(source, home, change(home, 60_000 + i))
     await sink.sync.pull('source', home.id)
   })
   await Promise.all(pulls)
   for (const sink of sinks) {
+    assert.ok(sink.directory.records >= 1_200, 'nobody’s snapshot was taken away half-way')
     await sink.sync.pull('source', home.id)
     same(sink, home)
   }

@@ -22,10 +22,11 @@ const CHECK: readonly Stage[] = [
   { name: 'unit tests', command: ['node', 'test/harness/run.ts'], shown: true },
 ]
 
-/** Not in the budget of the whole: finding a browser may mean to install one. */
+/** Not in the budget of the check: finding a browser may mean to install one. */
 const END_TO_END: readonly Stage[] = [
   { name: 'browser', command: ['node', 'e2e/browser.ts'], shown: true },
   { name: 'e2e tests', command: ['node', 'test/harness/run.ts', '--e2e'], shown: true },
+  { name: 'mutants', command: ['node', 'tools/mutants.ts', '--random', '10'], shown: true },
 ]
 
 interface Result {

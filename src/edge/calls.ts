@@ -16,6 +16,7 @@ import {
   fromOf,
   readControl,
 } from '../signal.ts'
+import { type Attempt, type ConnectRequest, createAttempts, timedOut } from './attempts.ts'
 import { type Call, type CallContext, type CallEvents, createCall } from './call.ts'
 import type { Connection } from './connection.ts'
 import { report } from './events.ts'
@@ -31,15 +32,6 @@ export interface CallsOptions extends CallContext {
   onConnection(connection: Connection): void
 }
 
-export interface ConnectRequest {
-  readonly peer: PeerId
-  readonly tag: Uint8Array
-  readonly topic: string
-  readonly metadata: Uint8Array
-  readonly timeoutMs: number
-  readonly signal: AbortSignal | undefined
-}
-
 export interface Calls {
   connect(request: ConnectRequest): Promise<Connection>
   receive(frame: Uint8Array): void
@@ -48,32 +40,18 @@ export interface Calls {
   close(): void
 }
 
-/** This edge's wish for a connection, whichever side's call brings it. */
-interface Attempt {
-  readonly promise: Promise<Connection>
-  call: Call | undefined
-  settle(outcome: Connection | SignalMeshError): void
-}
-
 export function createCalls(options: CallsOptions): Calls {
   const { identity, networkId, clock } = options
   const calls = new Map<string, Call>()
-  const attempts = new Map<string, Attempt>()
+  const attempts = createAttempts(clock)
   /** Calls that are over: their opening signals, if they come again, must not ask again. */
   const ended = new Set<string>()
-
-  const keyOf = (peer: PeerId, tag: string): string => `${peer}/${tag}`
 
   const remove = (call: Call): void => {
     if (!calls.delete(call.id)) return
     ended.add(call.id)
     if (ended.size > MAX_ENDED_CALLS) ended.delete(ended.values().next().value as string)
     call.drop()
-  }
-
-  const attemptOf = (call: Call): Attempt | undefined => {
-    const attempt = attempts.get(keyOf(call.peer, call.tag))
-    return attempt?.call === call ? attempt : undefined
   }
 
   const connectedTo = (peer: PeerId, tag: string): Connection | undefined =>
@@ -89,15 +67,15 @@ export function createCalls(options: CallsOptions): Calls {
         if (other.connection)
           other.hangUp(new SignalMeshError('REPLACED', 'The peer connected anew'))
       }
-      attemptOf(call)?.settle(connection)
+      attempts.of(call)?.settle(connection)
       options.onConnection(connection)
     },
     onEnd: (call, error) => {
       remove(call)
-      attemptOf(call)?.settle(error)
+      attempts.of(call)?.settle(error)
     },
     onGlare: (call) => {
-      const attempt = attemptOf(call)
+      const attempt = attempts.of(call)
       if (attempt) attempt.call = undefined
       remove(call)
     },
@@ -115,14 +93,14 @@ export function createCalls(options: CallsOptions): Calls {
     const tag = toHex(request.tag)
     const open = connectedTo(request.peer, tag)
     if (open) return Promise.resolve(open)
-    const running = attempts.get(keyOf(request.peer, tag))
+    const running = attempts.get(request.peer, tag)
     if (running) return running.promise
     if (attempts.size >= MAX_ATTEMPTS) {
       return Promise.reject(
         new SignalMeshError('TOO_MANY', `Over ${MAX_ATTEMPTS} attempts at once`),
       )
     }
-    const attempt = begin(request, tag)
+    const attempt = attempts.begin(request, tag)
     const ringing = [...calls.values()].find(
       (call) => call.peer === request.peer && call.tag === tag && !call.initiator && !call.refused,
     )
@@ -135,7 +113,7 @@ export function createCalls(options: CallsOptions): Calls {
     options.lookup(request.peer).then(
       (presence) => {
         // The peer's own call may have come first, or the caller may have given up.
-        if (attempts.get(keyOf(request.peer, tag)) !== attempt || attempt.call) return
+        if (attempt.isOver || attempt.call) return
         const connection = randomBytes(CONNECTION_BYTES)
         attempt.call = add({ ...request, connection, initiator: true, presence })
         attempt.call.start(request.topic)
@@ -143,40 +121,6 @@ export function createCalls(options: CallsOptions): Calls {
       (error: unknown) => attempt.settle(asMeshError(error)),
     )
     return attempt.promise
-  }
-
-  /** Makes an attempt with its time limit and its way out. */
-  const begin = (request: ConnectRequest, tag: string): Attempt => {
-    const key = keyOf(request.peer, tag)
-    let resolve: (connection: Connection) => void
-    let reject: (error: SignalMeshError) => void
-    const promise = new Promise<Connection>((onResolve, onReject) => {
-      resolve = onResolve
-      reject = onReject
-    })
-    const stop = (error: SignalMeshError): void => {
-      attempt.settle(error)
-      attempt.call?.hangUp(error)
-    }
-    const cancelTimer = clock.after(request.timeoutMs, () => stop(timedOut(attempt.call, request)))
-    const onAbort = (): void =>
-      stop(new SignalMeshError('ABORTED', 'The caller gave up', { cause: request.signal?.reason }))
-    const attempt: Attempt = {
-      promise,
-      call: undefined,
-      settle: (outcome) => {
-        if (attempts.get(key) !== attempt) return
-        attempts.delete(key)
-        cancelTimer()
-        request.signal?.removeEventListener('abort', onAbort)
-        if (outcome instanceof SignalMeshError) reject(outcome)
-        else resolve(outcome)
-      },
-    }
-    attempts.set(key, attempt)
-    request.signal?.addEventListener('abort', onAbort)
-    if (request.signal?.aborted) onAbort()
-    return attempt
   }
 
   // --- calls of others ---
@@ -202,13 +146,13 @@ export function createCalls(options: CallsOptions): Calls {
       call.refuse(new SignalMeshError('NOT_ADVERTISED', 'it is not in this topic'))
       return
     }
-    const attempt = attempts.get(keyOf(call.peer, call.tag))
+    const attempt = attempts.get(call.peer, call.tag)
     if (attempt) {
       meet(attempt, call, topic)
       return
     }
     const cancelTimer = clock.after(2 * CONNECT_TIMEOUT_MS, () => {
-      if (!call.connection) call.hangUp(timedOut(call, { timeoutMs: 2 * CONNECT_TIMEOUT_MS }))
+      if (!call.connection) call.hangUp(timedOut(call, 2 * CONNECT_TIMEOUT_MS))
     })
     call.signal.addEventListener('abort', cancelTimer)
     try {
@@ -270,22 +214,13 @@ export function createCalls(options: CallsOptions): Calls {
     close: () => {
       const error = new SignalMeshError('CLOSED', 'The edge was closed')
       for (const call of [...calls.values()]) call.hangUp(error)
-      for (const attempt of [...attempts.values()]) attempt.settle(error)
+      attempts.close(error)
     },
   }
 }
 
 /** Wait before the same bytes go again after a node said that the peer has moved. */
 const CONTROL_RETRY_MS = 500
-
-function timedOut(call: Call | undefined, { timeoutMs }: { timeoutMs: number }): SignalMeshError {
-  const phase = !call
-    ? 'no home node told of the peer'
-    : call.sealed.answered
-      ? 'the peer answered, but no path between the two was found'
-      : 'the peer did not answer'
-  return new SignalMeshError('TIMEOUT', `No connection within ${timeoutMs} ms: ${phase}`)
-}
 
 function controlText(code: string, peer: PeerId): string {
   if (code === 'PEER_UNKNOWN') return `No node knows of peer ${peer}; it may have left`

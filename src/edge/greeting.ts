@@ -38,7 +38,7 @@ export function greet(
 ): Greeting {
   const { url, networkId, identity, records } = about
   const hello = decodeHello(frame)
-  checkHello(hello, url, networkId)
+  checkHello(hello, networkId)
   records.follow(hello.nowMs)
   const nonce = randomBytes(32)
   const chosen = {
@@ -63,25 +63,25 @@ export function greet(
     readWelcome: (answer) => {
       const welcome = decodeWelcome(answer)
       if (!verify('node-proof', networkId, signed, welcome.signature, homeKey)) {
-        throw new SignalMeshError('BAD_SIGNATURE', `${url} did not prove its NodeId`)
+        throw new SignalMeshError('BAD_SIGNATURE', 'It did not prove its NodeId')
       }
       return welcome
     },
   }
 }
 
-function checkHello(hello: Hello, url: string, networkId: Uint8Array): void {
+function checkHello(hello: Hello, networkId: Uint8Array): void {
   if (!hello.versions.includes(PROTOCOL_VERSION)) {
     const spoken = hello.versions.join(', ')
     throw new SignalMeshError(
       'VERSION_MISMATCH',
-      `${url} speaks version ${spoken}, not ${PROTOCOL_VERSION}`,
+      `It speaks version ${spoken}, not ${PROTOCOL_VERSION}`,
     )
   }
   if (!hello.networks.some((network) => equal(network, networkId))) {
-    throw new SignalMeshError('NETWORK_MISMATCH', `${url} serves another network`)
+    throw new SignalMeshError('NETWORK_MISMATCH', 'It serves another network')
   }
   if (hello.nowMs > MAX_CLOCK_MS) {
-    throw new SignalMeshError('CLOCK_SKEW', `${url} has a clock that shows ${hello.nowMs} ms`)
+    throw new SignalMeshError('CLOCK_SKEW', 'Its clock is far off')
   }
 }

@@ -91,7 +91,7 @@ export function checkConnect(
     throw new SignalMeshError('TOO_LARGE', `Metadata holds at most ${MAX_METADATA_BYTES} bytes`)
   }
   if (!(typeof timeoutMs === 'number' && timeoutMs > 0 && timeoutMs <= MAX_TIMER_MS)) {
-    throw bad('timeoutMs', 'a number of milliseconds above 0')
+    throw bad('timeoutMs', 'a number above 0')
   }
   checkAbortSignal(options.signal)
   // The caller may write over its bytes before they are sealed.
@@ -115,8 +115,7 @@ export function checkAbortSignal(signal: unknown): void {
 const MAX_TIMER_MS = 2 ** 31 - 1
 
 function checkObject(options: unknown, of: string): void {
-  if (typeof options === 'object' && options !== null) return
-  throw new SignalMeshError('BAD_ARGUMENT', `The options of ${of} must be an object`)
+  if (typeof options !== 'object' || options === null) throw bad(of, 'given an object')
 }
 
 function isHomeUrl(url: string): boolean {

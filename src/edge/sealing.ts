@@ -152,7 +152,7 @@ export function createSealing(options: SealingOptions): Sealing {
     },
     seal: (plain, counter, ack) => {
       const key = handshake.split?.tx ?? earlyTx
-      if (!key) throw new SignalMeshError('INTERNAL', 'Nothing is sealed before the opening signal')
+      if (!key) throw new SignalMeshError('INTERNAL', 'No keys yet')
       const phase = handshake.split ? PHASE.split : PHASE.early
       const fields = { ...route, class: CLASS.within, phase, counter, ack }
       const header = signalHeader(networkId, fields, plain.length + TAG_BYTES)

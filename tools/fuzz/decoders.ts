@@ -190,11 +190,11 @@ async function answer(bytes: Uint8Array): Promise<void> {
 function address(bytes: Uint8Array): void {
   const text = new TextDecoder().decode(bytes.subarray(0, 4096))
   const reach = reachOf(text)
-  acceptsAuthority([], text)
   acceptsAuthority(['https://node.example'], text)
   must(addressGroup(text).length <= text.length + 64, 'The group of an address outgrows it')
   mayDial('https://node.example', text)
-  mayDial(`ws://${text}`, 'http://127.0.0.1:4680')
+  // What a node asks for an edge whose proof named this authority.
+  if (acceptsAuthority([], text)) mayDial(`ws://${text}`, 'http://127.0.0.1:4680')
   if (URL.canParse(text)) reachOf(authorityOf(text))
   const headers = new Headers()
   try {
