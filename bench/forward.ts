@@ -33,7 +33,15 @@ interface Client {
 const args = process.argv.slice(2)
 const servers = [
   await start('raw ws', ['bench/raw-ws.ts']),
-  await start('signal-mesh', ['mod.ts', '--port', '0', '--log-level', 'error', '--log-format', 'json']),
+  await start('signal-mesh', [
+    'mod.ts',
+    '--port',
+    '0',
+    '--log-level',
+    'error',
+    '--log-format',
+    'json',
+  ]),
 ]
 const clients = new Map<Server, Client[]>()
 for (const server of servers) {
@@ -49,11 +57,23 @@ for (let round = 1; round <= ROUNDS; round++) {
   }
 }
 for (const { child } of servers) child.kill('SIGKILL')
-const [raw, ours] = servers.map(({ name }) => median(costs.get(name) as number[])) as [number, number]
-const result = { bench: 'forward', runtime: `node ${process.version}`, rawUs: raw, oursUs: ours, ratio: ours / raw }
-console.log(`signal-mesh ${ours.toFixed(1)} µs, raw ws ${raw.toFixed(1)} µs: ratio ${result.ratio.toFixed(2)}`)
+const [raw, ours] = servers.map(({ name }) => median(costs.get(name) as number[])) as [
+  number,
+  number,
+]
+const result = {
+  bench: 'forward',
+  runtime: `node ${process.version}`,
+  rawUs: raw,
+  oursUs: ours,
+  ratio: ours / raw,
+}
+console.log(
+  `signal-mesh ${ours.toFixed(1)} µs, raw ws ${raw.toFixed(1)} µs: ratio ${result.ratio.toFixed(2)}`,
+)
 mkdirSync('bench/results', { recursive: true })
-if (args.includes('--write')) writeFileSync('bench/results/forward.json', `${JSON.stringify(result, null, 2)}\n`)
+if (args.includes('--write'))
+  writeFileSync('bench/results/forward.json', `${JSON.stringify(result, null, 2)}\n`)
 process.exit(0)
 
 async function start(name: string, command: readonly string[]): Promise<Server> {
@@ -94,7 +114,12 @@ async function join(server: Server): Promise<Client> {
     authority: new URL(server.url).host,
   }
   const signature = sign('edge-proof', NETWORK, proofBody(helloFrame, proof), keys)
-  const fields = { homeKey: hello.nodeKey, boxKey: randomBytes(32), seq: Date.now(), ttlMs: 3_600_000 }
+  const fields = {
+    homeKey: hello.nodeKey,
+    boxKey: randomBytes(32),
+    seq: Date.now(),
+    ttlMs: 3_600_000,
+  }
   const presence = signPresence(NETWORK, keys, fields)
   socket.send(encodeProof({ ...proof, signature, presence, adverts: [] }))
   const [welcome] = (await once(socket, 'message')) as [Buffer]

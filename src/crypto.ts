@@ -18,6 +18,13 @@ export function randomBytes(length: number): Uint8Array {
   return out
 }
 
+/** A copy of a key in ordinary memory; the guarded memory that it came in is freed. */
+export function moveKey(guarded: Uint8Array): Uint8Array {
+  const key = Uint8Array.from(guarded)
+  sodium.sodium_free(guarded)
+  return key
+}
+
 /** BLAKE2b-256 of the parts one after another, keyed where a key of 16 to 64 bytes is given. */
 export function hash(parts: readonly Uint8Array[], key?: Uint8Array): Uint8Array {
   const out = new Uint8Array(HASH_BYTES)

@@ -8,6 +8,7 @@ import type { Identity, NodeId, PeerId } from './identity.ts'
 import {
   DIAL_RETRY_MS,
   DIAL_TIMEOUT_MS,
+  MAX_CALLERS,
   MAX_DIALS,
   MAX_HOPS,
   MAX_RECORD_BYTES,
@@ -36,7 +37,9 @@ export interface ForwardOptions {
   readonly clock: Clock
   /** Hands a frame to an edge here; false if it is not here. */
   deliver(peer: PeerId, frame: Uint8Array): boolean
-  /** Sends a frame to a neighbour; false if there is no link. */
+  /** Whether there is a link to the node. */
+  isLinked(node: NodeId): boolean
+  /** Sends a frame to a neighbour; false if there is no link, or it is full. */
   send(node: NodeId, frame: Uint8Array): boolean
   /** Begins to open a link to a node by its DHT key; false if this node cannot dial. */
   dial(dhtKey: Uint8Array): boolean
@@ -68,9 +71,6 @@ interface Dial {
   readonly dhtKey: Uint8Array
   readonly cancelTimer: () => void
 }
-
-/** Callers remembered by the presence that they showed, until gossip has brought it. */
-const MAX_CALLERS = 4_096
 
 export function createForward(options: ForwardOptions): Forward {
   const { identity, networkId, directory, clock } = options
@@ -108,6 +108,7 @@ export function createForward(options: ForwardOptions): Forward {
       throw new SignalMeshError('PEER_UNKNOWN', `No node knows of ${to}`)
     }
     if (options.send(home, frame)) counters.forwarded += 1
+    else if (options.isLinked(home)) throw new SignalMeshError('RATE_LIMITED', 'The link is full')
     else queue(frame, home, directory.homes.get(home)?.contact.dhtKey)
   }
 

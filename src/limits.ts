@@ -81,6 +81,8 @@ export const SEEN_PACKETS_MS: number = 60_000
 export const MAX_KEPT_SNAPSHOTS: number = 4
 /** Signals that wait for one link to be dialled. */
 export const MAX_SIGNALS_PER_DIAL: number = 256
+/** Callers remembered by the presence that they showed, until gossip has brought it. */
+export const MAX_CALLERS: number = 4_096
 /** Homes that are being dialled at once. */
 export const MAX_DIALS: number = 32
 /** Connection attempts that an edge has open at once. */
@@ -121,7 +123,7 @@ export const LINK_HANDSHAKE_MS: number = 5 * SECOND_MS
 /** A link that was silent for this long is asked for a sign of life; NATs forget after 30 s. */
 export const PING_AFTER_MS: number = 20 * SECOND_MS
 /** A link that stayed silent for this long is closed: two pings went unanswered. */
-export const SILENT_AFTER_MS: number = 50 * SECOND_MS
+export const SILENT_AFTER_MS: number = 3 * PING_AFTER_MS
 /** How often a node multicasts its signed head when nothing changes. */
 export const HEARTBEAT_MS: number = 10 * SECOND_MS
 /** A home not heard of for this long has left, with its edges: three heartbeats and a half. */

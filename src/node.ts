@@ -104,6 +104,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     directory,
     clock,
     deliver: edges.deliver,
+    isLinked: mesh.neighbours.has,
     send: mesh.neighbours.send,
     dial: (dhtKey) => {
       swarm?.connect(dhtKey)

@@ -4,7 +4,7 @@ import noise from 'noise-protocol'
 import makeCipher from 'noise-protocol/cipher.js'
 import makeCipherState from 'noise-protocol/cipher-state.js'
 import { concat, equal, utf8 } from './bytes.ts'
-import { hash, type KeyPair } from './crypto.ts'
+import { hash, type KeyPair, moveKey } from './crypto.ts'
 import { SignalMeshError } from './errors.ts'
 import { MAX_NOISE_BYTES } from './limits.ts'
 
@@ -65,7 +65,8 @@ export function startHandshake(options: HandshakeOptions): Handshake {
   )
   let split: Split | undefined
   const keep = (result: { tx: Uint8Array; rx: Uint8Array } | undefined): void => {
-    if (result) split = { tx: { state: result.tx }, rx: { state: result.rx } }
+    // Guarded memory takes three pages a key, and a process has so many; a link lives for long.
+    if (result) split = { tx: { state: moveKey(result.tx) }, rx: { state: moveKey(result.rx) } }
   }
   const symmetric = (): Uint8Array => state.symmetricState
   return {

@@ -3,12 +3,13 @@
 export interface Bucket {
   readonly perSecond: number
   readonly burst: number
-  tokens: number
+  /** What is left, in thousandths of a token: whole numbers, so that no part of one is rounded away. */
+  thousandths: number
   atMs: number
 }
 
 export function createBucket(perSecond: number, burst: number): Bucket {
-  return { perSecond, burst, tokens: burst, atMs: Number.NaN }
+  return { perSecond, burst, thousandths: burst * 1000, atMs: Number.NaN }
 }
 
 /** Takes one token. Returns 0, or how many milliseconds to wait for the next. */
@@ -16,8 +17,11 @@ export function take(bucket: Bucket, nowMs: number): number {
   // A clock set back must not take tokens away.
   const passedMs = Math.max(0, nowMs - (Number.isNaN(bucket.atMs) ? nowMs : bucket.atMs))
   bucket.atMs = nowMs
-  bucket.tokens = Math.min(bucket.burst, bucket.tokens + (passedMs * bucket.perSecond) / 1000)
-  if (bucket.tokens < 1) return Math.ceil(((1 - bucket.tokens) * 1000) / bucket.perSecond)
-  bucket.tokens -= 1
+  const filled = bucket.thousandths + passedMs * bucket.perSecond
+  bucket.thousandths = Math.min(bucket.burst * 1000, filled)
+  if (bucket.thousandths < 1000) {
+    return Math.ceil((1000 - bucket.thousandths) / bucket.perSecond)
+  }
+  bucket.thousandths -= 1000
   return 0
 }

@@ -1,10 +1,18 @@
 /** The decoders as targets: any bytes, and nothing but a value or a typed refusal. */
 
-import { acceptsAuthority, addressGroup, authorityOf, mayDial, reachOf } from '../../src/authority.ts'
+import {
+  acceptsAuthority,
+  addressGroup,
+  authorityOf,
+  mayDial,
+  reachOf,
+} from '../../src/authority.ts'
 import { decodeBatch, decodeHead, isSignedByHome } from '../../src/batch.ts'
 import { equal, reader, utf8, writer } from '../../src/bytes.ts'
+import { manualClock, settle } from '../../src/clock.ts'
 import { decodePlain, encodePlain } from '../../src/edge/items.ts'
 import { presenceOfOpening } from '../../src/edge/sealing.ts'
+import { SignalMeshError } from '../../src/errors.ts'
 import { readPacket } from '../../src/gossip.ts'
 import { addressOf } from '../../src/http.ts'
 import { MAX_FRAME_BYTES } from '../../src/limits.ts'
@@ -24,9 +32,13 @@ import {
 } from '../../src/messages.ts'
 import { decodeAdvert, decodePresence, isAuthentic } from '../../src/records.ts'
 import { answerOnce, createRpc } from '../../src/rpc.ts'
-import { checkSignal, encodeControl, fromKeyOf, readControl, sealedHeader } from '../../src/signal.ts'
-import { manualClock, settle } from '../../src/clock.ts'
-import { SignalMeshError } from '../../src/errors.ts'
+import {
+  checkSignal,
+  encodeControl,
+  fromKeyOf,
+  readControl,
+  sealedHeader,
+} from '../../src/signal.ts'
 import { NETWORK, sampleParts, samples } from '../../test/fixtures/samples.ts'
 import { mutateBytes } from './edits.ts'
 import { checkError, must, type Target } from './target.ts'
@@ -116,7 +128,10 @@ const decoders: Readonly<Record<string, Decoder>> = {
     decode: (bytes) => {
       const read = readPacket(bytes)
       const parts = [read.seqno, read.origin, read.sender, read.data]
-      must(parts.every((part) => part.length <= bytes.length), 'A field longer than its packet')
+      must(
+        parts.every((part) => part.length <= bytes.length),
+        'A field longer than its packet',
+      )
     },
   },
   plain: {
@@ -140,7 +155,7 @@ export const decoderTargets: readonly Target[] = Object.entries(decoders).map(
   ([name, { seeds, codes = CODES, decode }]): Target => ({
     name,
     weight: 1,
-    batch: 64,
+    batch: 256,
     seeds,
     mutate: mutateBytes,
     run: async (input) => {

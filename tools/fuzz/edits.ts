@@ -40,7 +40,8 @@ const EXTREMES: readonly bigint[] = [
 
 /** Sizes at and around the bounds of frames, signals, batches, records and blocks. */
 const SIZES: readonly number[] = [
-  1, 2, 16, 32, 64, 255, 256, 272, 1_024, 2_048, 4_096, 4_097, 32_768, 32_769, 65_535, 65_536, 65_537,
+  1, 2, 16, 32, 64, 255, 256, 272, 1_024, 2_048, 4_096, 4_097, 32_768, 32_769, 65_535, 65_536,
+  65_537,
 ]
 
 /** Pieces that parsers of addresses, texts, keys and protocol buffers trip over. */
@@ -99,7 +100,8 @@ const OPS: readonly Apply[] = [
     const span = bytes.slice(start, start + spanOf(arg))
     return spliced(bytes, at, 0, concat(...Array.from({ length: 1 + (value % 8) }, () => span)))
   },
-  (bytes, { at, arg, value }) => spliced(bytes, at, 0, numberBytes(value).subarray(0, 1 + (arg % 4))),
+  (bytes, { at, arg, value }) =>
+    spliced(bytes, at, 0, numberBytes(value).subarray(0, 1 + (arg % 4))),
   (bytes, { at, arg }) => spliced(bytes, at, 0, pieceOf(arg)),
   (bytes, { at, arg }) => spliced(bytes, at, pieceOf(arg).length, pieceOf(arg)),
   // A text behind its length, as all texts and blocks stand.

@@ -17,15 +17,22 @@ import {
   encodePush,
   FRAME,
 } from '../../src/messages.ts'
-import { type Presence, type Advert, signAdvert, signPresence } from '../../src/records.ts'
+import { type Advert, type Presence, signAdvert, signPresence } from '../../src/records.ts'
 import { EDGE_METHOD } from '../../src/rpc.ts'
 import { CLASS, classOf, connectionOf, encodeControl, toOf } from '../../src/signal.ts'
 import { topicTag } from '../../src/topic.ts'
 import { identityOf, NETWORK, tagOf } from '../../test/fixtures/samples.ts'
 import { rtcWorld } from '../../test/support/rtc.ts'
-import { editIf, mutateProgram, plainStep, readProgram, type Step, writeProgram } from './program.ts'
+import {
+  editIf,
+  mutateProgram,
+  plainStep,
+  readProgram,
+  type Step,
+  writeProgram,
+} from './program.ts'
 import { checkError, Finding, must, type Target } from './target.ts'
-import { codeOfArg, makeWorld, TOPIC, type World } from './world.ts'
+import { codeOfArg, inWorld, TOPIC, type World } from './world.ts'
 
 interface Play {
   readonly world: World
@@ -52,7 +59,6 @@ const TAG = topicTag('main', TOPIC)
 const TTL_MS = 7_200_000
 /** A back-off of 15 s for each of ten homes, and twice around. */
 const SETTLED_WITHIN_MS = 400_000
-const TURNS_PER_WORLD = 200
 
 /** Other edges, with their sessions' keys. */
 const PEERS: readonly (Identity & { readonly boxKeys: KeyPair })[] = [951, 952, 953].map((n) => ({
@@ -76,9 +82,10 @@ function advertOf(play: Play, peer: (typeof PEERS)[0]): Advert {
 }
 
 function dial(play: Play, url: string): Link {
-  if (!url.startsWith(EVIL_URL.replace('http', 'ws'))) return play.world.mesh.dial(url)
+  const { host } = new URL(url)
+  if (host === new URL(play.world.mesh.urlOf(play.world.node)).host) return play.world.dial()
   const [near, far] = linkPair()
-  if (play.over) {
+  if (play.over || host !== new URL(EVIL_URL).host) {
     far.close('refused')
     return near
   }
@@ -133,7 +140,15 @@ function answer(play: Play, step: Step): void {
   if (!asked) return
   const id = reader(asked.subarray(1)).u32()
   const body = editIf(step, true, answerBody(play, asked, step.arg))
-  say(play, writer().u8(FRAME.rpc).u32(id + 1).bytes(body).done(), step)
+  say(
+    play,
+    writer()
+      .u8(FRAME.rpc)
+      .u32(id + 1)
+      .bytes(body)
+      .done(),
+    step,
+  )
 }
 
 function answerBody(play: Play, asked: Uint8Array, arg: number): Uint8Array {
@@ -153,10 +168,10 @@ function answerBody(play: Play, asked: Uint8Array, arg: number): Uint8Array {
   return concat(ok, encodeFound({ total: arg & 0x80 ? 0xffff_ffff : found.length, found }))
 }
 
-
 function refusal(play: Play, arg: number): SignalMeshError {
   const own = play.proof && decodeProof(play.proof).presence.bytes
-  const evidence = arg % 3 === 0 ? own : arg % 3 === 1 ? presenceOf(play, peerOf(0)).bytes : undefined
+  const evidence =
+    arg % 3 === 0 ? own : arg % 3 === 1 ? presenceOf(play, peerOf(0)).bytes : undefined
   const retryAfterMs = arg % 2 ? 0xffff_ffff : 0
   const extra = evidence ? { evidence } : {}
   return new SignalMeshError(codeOfArg(arg * 3 + 20), 'Not from me', { retryAfterMs, ...extra })
@@ -168,7 +183,10 @@ function push(play: Play, step: Step): void {
   const frame =
     step.arg & 4
       ? encodePush({ tag, peer: peer.keys.publicKey })
-      : encodePush({ tag, found: { presence: presenceOf(play, peer), advert: advertOf(play, peer) } })
+      : encodePush({
+          tag,
+          found: { presence: presenceOf(play, peer), advert: advertOf(play, peer) },
+        })
   say(play, editIf(step, true, frame), step)
 }
 
@@ -302,21 +320,7 @@ const STEPS: readonly Do[] = [
   },
 ]
 
-let world: World | undefined
-let turns = 0
-
-async function run(input: Uint8Array): Promise<void> {
-  if (turns++ % TURNS_PER_WORLD === 0) await reset()
-  world ??= await makeWorld()
-  try {
-    await runIn(world, input)
-  } catch (error) {
-    await reset()
-    throw error
-  }
-}
-
-async function runIn(world: World, input: Uint8Array): Promise<void> {
+async function play(world: World, input: Uint8Array): Promise<void> {
   const { clock } = world.mesh
   const play: Play = {
     world,
@@ -383,12 +387,6 @@ async function recover(play: Play, refused: () => unknown): Promise<void> {
   must(size === 0 || play.doings.size === 0, `${play.doings.size} of ${size} doings never end`)
 }
 
-async function reset(): Promise<void> {
-  const old = world
-  world = undefined
-  await old?.close()
-}
-
 const steps = (...kinds: readonly (readonly [number, number?])[]): Uint8Array =>
   writeProgram(kinds.map(([kind, arg]) => plainStep(kind, arg)))
 
@@ -411,7 +409,5 @@ export const homeTarget: Target = {
     steps([0], [1, 3], [8, 2], [4, 1], [2], [12, 1], [5, 0x64], [14, 80], [13]),
   ],
   mutate: mutateProgram(STEPS.length),
-  run,
-  reset,
+  ...inWorld(250, play),
 }
-

@@ -3,10 +3,18 @@
 import { signBatch, signHead } from '../../src/batch.ts'
 import { concat, fromHex, reader, utf8, writer } from '../../src/bytes.ts'
 import { settle } from '../../src/clock.ts'
-import { boxKeyPair, hash, type KeyPair, type SignedType, SIGNATURE_BYTES, sign } from '../../src/crypto.ts'
+import {
+  boxKeyPair,
+  hash,
+  type KeyPair,
+  SIGNATURE_BYTES,
+  type SignedType,
+  sign,
+} from '../../src/crypto.ts'
+import { SignalMeshError } from '../../src/errors.ts'
 import type { Identity } from '../../src/identity.ts'
 import type { Link } from '../../src/link.ts'
-import { FRAME } from '../../src/messages.ts'
+import { encodeBye, encodeError, FRAME } from '../../src/messages.ts'
 import { type Handshake, openNext, prologue, sealNext, startHandshake } from '../../src/noise.ts'
 import { NODE_METHOD } from '../../src/rpc.ts'
 import { CLASS, encodeSignal, PHASE, stamp } from '../../src/signal.ts'
@@ -17,15 +25,20 @@ import {
   NETWORK,
   presenceOf,
   put,
+  type TestHome,
   tagOf,
   testHome,
-  type TestHome,
 } from '../../test/fixtures/samples.ts'
-import { editIf, mutateProgram, plainStep, readProgram, type Step, writeProgram } from './program.ts'
+import {
+  editIf,
+  mutateProgram,
+  plainStep,
+  readProgram,
+  type Step,
+  writeProgram,
+} from './program.ts'
 import { must, type Target } from './target.ts'
-import { checkSent, codeOfArg, makeWorld, type World } from './world.ts'
-import { encodeBye, encodeError } from '../../src/messages.ts'
-import { SignalMeshError } from '../../src/errors.ts'
+import { checkSent, codeOfArg, inWorld, type World } from './world.ts'
 
 interface Play {
   readonly world: World
@@ -59,7 +72,6 @@ type Do = (play: Play, step: Step) => void | Promise<void>
 
 /** Homes are forgotten after 35 s of silence, at the next heartbeat. */
 const QUIET_MS = 62_000
-const TURNS_PER_WORLD = 250
 const EPOCH = 1_900_000_000_000
 
 function open(play: Play, initiator: boolean): void {
@@ -240,8 +252,16 @@ function request(play: Play, step: Step): void {
   const body =
     method === NODE_METHOD.heads
       ? new Uint8Array(step.arg >> 3).subarray(0, 32)
-      : writer().bytes(key).u64(0).u64(0).u32(step.arg >> 5).done()
-  const frame = writer().u8(FRAME.rpc).u32(2 * ++play.requests).u8(method)
+      : writer()
+          .bytes(key)
+          .u64(0)
+          .u64(0)
+          .u32(step.arg >> 5)
+          .done()
+  const frame = writer()
+    .u8(FRAME.rpc)
+    .u32(2 * ++play.requests)
+    .u8(method)
   say(play, frame.bytes(editIf(step, true, body)).done(), step)
 }
 
@@ -252,7 +272,9 @@ function answer(play: Play, step: Step): void {
   const id = reader(asked.subarray(1)).u32()
   const isHeads = asked[5] === NODE_METHOD.heads
   const body = step.arg % 8 === 7 ? failure(step) : isHeads ? heads(play, step) : pulled(play, step)
-  const frame = writer().u8(FRAME.rpc).u32(id + 1)
+  const frame = writer()
+    .u8(FRAME.rpc)
+    .u32(id + 1)
   say(play, frame.bytes(editIf(step, true, body)).done(), step)
 }
 
@@ -262,7 +284,9 @@ function failure({ arg }: Step): Uint8Array {
 }
 
 function heads(play: Play, { arg }: Step): Uint8Array {
-  const w = writer().u8(0).u8(arg >> 7)
+  const w = writer()
+    .u8(0)
+    .u8(arg >> 7)
   const all = [play.home, play.other].sort((a, b) => (a.id < b.id ? -1 : 1))
   for (const home of all) {
     const { epoch, index } = home.log.state.position
@@ -282,7 +306,9 @@ function pulled(play: Play, { arg }: Step): Uint8Array {
     for (const batch of home.batches.slice(arg & 8 ? 1 : 0)) w.block(batch.bytes)
     return w.done()
   }
-  w.u8(2).u8(arg >> 7).block(last.bytes)
+  w.u8(2)
+    .u8(arg >> 7)
+    .block(last.bytes)
   for (const { presence, adverts } of home.log.state.claims.values()) {
     if (presence) w.u8(1).block(presence.bytes)
     for (const advert of adverts.values()) w.u8(2).block(advert.bytes)
@@ -339,27 +365,13 @@ const STEPS: readonly Do[] = [
   (play, step) => say(play, concat(Uint8Array.of(FRAME.gossip), utf8('packet')), step),
 ]
 
-let world: World | undefined
-let turns = 0
+let plays = 0
 
-const runWith =
-  (linked: boolean) =>
-  async (input: Uint8Array): Promise<void> => {
-    if (turns++ % TURNS_PER_WORLD === 0) await reset()
-    world ??= await makeWorld()
-    try {
-      await runIn(world, input, linked)
-    } catch (error) {
-      await reset()
-      throw error
-    }
-  }
-
-async function runIn(world: World, input: Uint8Array, linked: boolean): Promise<void> {
+async function play(world: World, input: Uint8Array, linked: boolean): Promise<void> {
   const { clock } = world.mesh
-  const numbers = [500_000 + turns * 2, 500_001 + turns * 2] as const
-  const home = testHome(numbers[0], EPOCH)
-  const other = testHome(numbers[1], EPOCH)
+  // Homes that the node has never heard of, or their old lies would stand in the way of new ones.
+  const home = testHome(500_000 + plays++, EPOCH)
+  const other = testHome(500_000 + plays++, EPOCH)
   const fields = { home, other, identity: home.identity, edges: 0, requests: 0, beats: 0 }
   const play = { world, ...fields } as unknown as Play
   const lines: Line[] = []
@@ -380,12 +392,6 @@ async function runIn(world: World, input: Uint8Array, linked: boolean): Promise<
   for (const one of [home, other]) one.log.close()
 }
 
-async function reset(): Promise<void> {
-  const old = world
-  world = undefined
-  await old?.close()
-}
-
 const steps = (...kinds: readonly (readonly [number, number?])[]): Uint8Array =>
   writeProgram(kinds.map(([kind, arg]) => plainStep(kind, arg)))
 
@@ -403,8 +409,7 @@ export const linkTarget: Target = {
     steps([3, 0xff], [0]),
   ],
   mutate,
-  run: runWith(false),
-  reset,
+  ...inWorld(300, (world, input) => play(world, input, false)),
 }
 
 const all = Array.from({ length: 16 }, (_, i) => [7, i * 4 + (i % 4)] as const)
@@ -425,7 +430,5 @@ export const neighbourTarget: Target = {
     steps([16], [3, 0xff], [3, 0xff]),
   ],
   mutate,
-  run: runWith(true),
-  reset,
+  ...inWorld(250, (world, input) => play(world, input, true)),
 }
-

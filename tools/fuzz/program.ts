@@ -40,7 +40,9 @@ export function readProgram(bytes: Uint8Array): Step[] {
 export function writeProgram(steps: readonly Step[]): Uint8Array {
   const w = writer()
   for (const { kind, arg, inside, edits } of steps) {
-    w.u8(kind).u8(arg).u8(edits.length | (inside ? INSIDE : 0))
+    w.u8(kind)
+      .u8(arg)
+      .u8(edits.length | (inside ? INSIDE : 0))
     for (const edit of edits) w.u8(edit.op).u16(edit.at).u8(edit.arg).u32(edit.value)
   }
   return w.done()

@@ -8,7 +8,14 @@ import { createSealed, type Sealed } from '../../src/edge/sealed.ts'
 import { MAX_BAD_SIGNALS } from '../../src/limits.ts'
 import { PHASE, phaseOf } from '../../src/signal.ts'
 import { identityOf, NETWORK, samples, tagOf } from '../../test/fixtures/samples.ts'
-import { editIf, mutateProgram, plainStep, readProgram, type Step, writeProgram } from './program.ts'
+import {
+  editIf,
+  mutateProgram,
+  plainStep,
+  readProgram,
+  type Step,
+  writeProgram,
+} from './program.ts'
 import { checkError, must, type Target } from './target.ts'
 
 interface End {
@@ -137,8 +144,7 @@ function checkOrder(from: End, to: End): void {
 /** When the path is well again, all that was said arrives. */
 async function heal(play: Play): Promise<void> {
   const [a, b] = play.ends
-  const isDone = (): boolean =>
-    a.heard.length === b.said.length && b.heard.length === a.said.length
+  const isDone = (): boolean => a.heard.length === b.said.length && b.heard.length === a.said.length
   for (let round = 0; round < ROUNDS && !isDone(); round++) {
     for (const { sealed } of play.ends) sealed.resend()
     for (const [from, to] of [[a, b] as const, [b, a] as const]) {
@@ -146,7 +152,10 @@ async function heal(play: Play): Promise<void> {
     }
     await play.clock.advance(200)
   }
-  must(isDone(), `Heard ${b.heard.length} of ${a.said.length} and ${a.heard.length} of ${b.said.length}`)
+  must(
+    isDone(),
+    `Heard ${b.heard.length} of ${a.said.length} and ${a.heard.length} of ${b.said.length}`,
+  )
   checkOrder(a, b)
   checkOrder(b, a)
 }
@@ -170,4 +179,3 @@ export const sealedTarget: Target = {
   mutate: mutateProgram(0x80),
   run,
 }
-

@@ -1,7 +1,13 @@
 /** A hostile edge at a node: any frames in any order, before and after a good proof. */
 
 import { concat, fromHex, utf8, writer } from '../../src/bytes.ts'
-import { boxKeyPair, randomBytes, type SignedType, SIGNATURE_BYTES, sign } from '../../src/crypto.ts'
+import {
+  boxKeyPair,
+  randomBytes,
+  SIGNATURE_BYTES,
+  type SignedType,
+  sign,
+} from '../../src/crypto.ts'
 import type { Identity } from '../../src/identity.ts'
 import type { Link } from '../../src/link.ts'
 import { decodeHello, FRAME } from '../../src/messages.ts'
@@ -10,9 +16,16 @@ import { EDGE_METHOD } from '../../src/rpc.ts'
 import { CLASS, encodeSignal, PHASE } from '../../src/signal.ts'
 import { topicTag } from '../../src/topic.ts'
 import { identityOf, NETWORK, tagOf } from '../../test/fixtures/samples.ts'
-import { editIf, mutateProgram, plainStep, readProgram, type Step, writeProgram } from './program.ts'
+import {
+  editIf,
+  mutateProgram,
+  plainStep,
+  readProgram,
+  type Step,
+  writeProgram,
+} from './program.ts'
 import { must, type Target } from './target.ts'
-import { checkSent, makeWorld, TOPIC, type World } from './world.ts'
+import { checkSent, inWorld, TOPIC, type World } from './world.ts'
 
 interface Socket {
   readonly link: Link
@@ -30,7 +43,6 @@ interface Play {
   signed: number
 }
 
-/** Where the steps before this kind do nothing but wait or close. */
 type Do = (play: Play, socket: Socket, step: Step) => void | Promise<void>
 
 const TTL_MS = 7_200_000
@@ -54,38 +66,30 @@ const STEPS: readonly Do[] = [
   (_play, socket) => socket.link.close('left'),
 ]
 
-const KIND = { proof: 0, request: 1, signal: 2, byte: 3, again: 4, flood: 5, wait: 6, open: 7, close: 8 }
-
-let world: World | undefined
-let turns = 0
-/** A fresh world now and then, so that what its own records keep does not count as a leak. */
-const TURNS_PER_WORLD = 400
-
-async function run(input: Uint8Array): Promise<void> {
-  if (turns++ % TURNS_PER_WORLD === 0) await reset()
-  world ??= await makeWorld()
-  const play: Play = { world, sockets: [], boxKeys: boxKeyPair(), signed: 0 }
-  try {
-    open(play, 0)
-    await world.mesh.clock.advance(0)
-    for (const step of readProgram(input)) {
-      const socket = play.sockets.at(-1) as Socket
-      await (STEPS[step.kind % STEPS.length] as Do)(play, socket, step)
-      await world.mesh.clock.advance(0)
-    }
-    for (const { link } of play.sockets) link.close('over')
-    await world.check(QUIET_MS)
-    for (const socket of play.sockets) checkSocket(socket)
-  } catch (error) {
-    await reset()
-    throw error
-  }
+const KIND = {
+  proof: 0,
+  request: 1,
+  signal: 2,
+  byte: 3,
+  again: 4,
+  flood: 5,
+  wait: 6,
+  open: 7,
+  close: 8,
 }
 
-async function reset(): Promise<void> {
-  const old = world
-  world = undefined
-  await old?.close()
+async function play(world: World, input: Uint8Array): Promise<void> {
+  const play: Play = { world, sockets: [], boxKeys: boxKeyPair(), signed: 0 }
+  open(play, 0)
+  await world.mesh.clock.advance(0)
+  for (const step of readProgram(input)) {
+    const socket = play.sockets.at(-1) as Socket
+    await (STEPS[step.kind % STEPS.length] as Do)(play, socket, step)
+    await world.mesh.clock.advance(0)
+  }
+  for (const { link } of play.sockets) link.close('over')
+  await world.check(QUIET_MS)
+  for (const socket of play.sockets) checkSocket(socket)
 }
 
 function open(play: Play, arg: number): void {
@@ -249,7 +253,5 @@ export const sessionTarget: Target = {
   batch: 1,
   seeds: seeds(),
   mutate: mutateProgram(STEPS.length),
-  run,
-  reset,
+  ...inWorld(400, play),
 }
-

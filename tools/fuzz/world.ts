@@ -1,19 +1,28 @@
 /** The world that a hostile party comes into: two linked nodes, well-behaved edges, and what must hold after it. */
 
-import { makeIdentity } from '../../src/identity.ts'
+import v8 from 'node:v8'
+import { reader } from '../../src/bytes.ts'
 import { settle } from '../../src/clock.ts'
-import type { Edge } from '../../src/edge/mod.ts'
+import { type Edge, joinOn } from '../../src/edge/mod.ts'
 import { codeOfNumber } from '../../src/errors.ts'
+import { makeIdentity } from '../../src/identity.ts'
 import type { Link } from '../../src/link.ts'
 import { linkPair } from '../../src/link.ts'
 import type { Log } from '../../src/log.ts'
-import { decodeBye, decodeHello, decodePush, decodeWelcome, FRAME, readError } from '../../src/messages.ts'
+import {
+  decodeBye,
+  decodeHello,
+  decodePush,
+  decodeWelcome,
+  FRAME,
+  readError,
+} from '../../src/messages.ts'
 import type { MeshNode } from '../../src/node.ts'
 import { CLASS, checkSignal, classOf, readControl } from '../../src/signal.ts'
-import { reader } from '../../src/bytes.ts'
 import { NETWORK } from '../../test/fixtures/samples.ts'
 import { during, type TestMesh, testMesh } from '../../test/support/mesh.ts'
-import { checkError, describe, Finding, must } from './target.ts'
+import { rtcWorld } from '../../test/support/rtc.ts'
+import { checkError, describe, Finding, must, type Target } from './target.ts'
 
 export const TOPIC = 'room'
 
@@ -25,7 +34,7 @@ export interface World {
   readonly there: Edge
   /** What went wrong where nobody could throw it. */
   readonly troubles: Finding[]
-  /** An edge's socket at `node`, that nobody else keeps a hold of. */
+  /** An edge's socket at `node`. Unlike the mesh's own, nobody else keeps a hold of it. */
   dial(): Link
   /** The far end of a fresh mesh link to `node`. */
   link(nodeIsInitiator: boolean): Link
@@ -48,11 +57,22 @@ export async function makeWorld(): Promise<World> {
   await mesh.clock.advance(60_000)
   const standing = stateOf(mesh)
 
+  const info = { remoteAddress: '198.51.100.66' }
+  const dial = (): Link => {
+    const [near, far] = linkPair()
+    const accept = node.upgrade(new Request(`${mesh.urlOf(node)}/edge`), info)
+    if (typeof accept !== 'function') throw new Finding('The node refused the socket')
+    accept(far)
+    return near
+  }
+
   const check = async (quietMs: number): Promise<void> => {
     await mesh.clock.advance(quietMs)
     if (troubles[0]) throw troubles.splice(0)[0]
     must(here.home.state === 'open', `The edge at home here is ${here.home.state}`)
-    const newcomer = await mesh.edge(node)
+    const urls = [mesh.urlOf(node)]
+    const ground = { clock: mesh.clock, makeRtc: rtcWorld(mesh.clock), dial }
+    const newcomer = await during(joinOn(ground, { network: 'main', urls }), mesh.clock)
     for (const [seeker, ids] of [
       [newcomer, [here.id, there.id]],
       [there, [here.id]],
@@ -60,7 +80,10 @@ export async function makeWorld(): Promise<World> {
     ] as const) {
       const { peers } = await during(seeker.discover(TOPIC), mesh.clock)
       const found = peers.map(({ id }) => id).sort()
-      must(found.join() === [...ids].sort().join(), `Found ${found.length} peers, not ${ids.length}`)
+      must(
+        found.join() === [...ids].sort().join(),
+        `Found ${found.length} peers, not ${ids.length}`,
+      )
     }
     await newcomer.close()
     await mesh.clock.advance(1_000)
@@ -71,20 +94,13 @@ export async function makeWorld(): Promise<World> {
     mesh.dials.length = 0
   }
 
-  const info = { remoteAddress: '198.51.100.66' }
   return {
     mesh,
     node,
     here,
     there,
     troubles,
-    dial: () => {
-      const [near, far] = linkPair()
-      const accept = node.upgrade(new Request(`${mesh.urlOf(node)}/edge`), info)
-      if (typeof accept !== 'function') throw new Finding('The node refused the socket')
-      accept(far)
-      return near
-    },
+    dial,
     link: (initiator) => {
       const [near, far] = linkPair()
       node.addLink(far, { initiator, ...info })
@@ -111,8 +127,8 @@ function stateOf(mesh: TestMesh): string {
 function watchingLog(troubles: Finding[]): Log {
   const look = (message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
     // A hostile party may say INTERNAL itself, but hardly in an engine's own words.
-    if (fields['code'] !== 'INTERNAL' || !ENGINE.test(String(fields['why']))) return
-    troubles.push(new Finding(`${message}: ${fields['why']}`))
+    if (fields.code !== 'INTERNAL' || !ENGINE.test(String(fields.why))) return
+    troubles.push(new Finding(`${message}: ${fields.why}`))
   }
   return { debug: look, info: look, warn: look, error: look }
 }
@@ -170,3 +186,51 @@ function readSent(frame: Uint8Array): void {
 }
 
 export const codeOfArg = (arg: number): ReturnType<typeof codeOfNumber> => codeOfNumber(arg % 70)
+
+/** Maps and sets more than this in one world mean that a table of tables is never emptied. */
+const MAX_MORE_TABLES = 300
+
+/** Runs inputs in one world for a while, then sees that nothing has gathered, and takes a fresh one. */
+export function inWorld(
+  turnsPerWorld: number,
+  play: (world: World, input: Uint8Array) => Promise<void>,
+): Required<Pick<Target, 'run' | 'reset'>> {
+  let world: World | undefined
+  let turns = 0
+  let tables = 0
+  const reset = async (): Promise<void> => {
+    const old = world
+    world = undefined
+    turns = 0
+    await old?.close()
+  }
+  return {
+    reset,
+    run: async (input) => {
+      world ??= await makeWorld()
+      try {
+        await play(world, input)
+        turns += 1
+        // What is made once, at first use, is there by now.
+        if (turns === WARM_TURNS) tables = await tablesNow()
+        if (turns < turnsPerWorld) return
+        const more = (await tablesNow()) - tables
+        must(more <= MAX_MORE_TABLES, `${more} maps and sets more after ${turns} inputs`)
+      } catch (error) {
+        await reset()
+        throw error
+      }
+      await reset()
+    },
+  }
+}
+
+const WARM_TURNS = 20
+
+/** How many maps and sets are alive; where the runtime cannot tell, none. */
+async function tablesNow(): Promise<number> {
+  // What the last input left is let go first.
+  await new Promise((resolve) => setImmediate(resolve))
+  if (typeof v8.queryObjects !== 'function') return 0
+  return Number(v8.queryObjects(Map)) + Number(v8.queryObjects(Set))
+}
