@@ -1,44 +1,11 @@
 /** The directory: which edge is at home where, and in which topics, as all homes' logs say. */
 
-import type { Contact, Op, Position } from './batch.ts'
-import { createDigest, type Digest } from './digest.ts'
+import type { Op } from './batch.ts'
+import { type Claim, emptyHome, type HomeState, type LastWord } from './claims.ts'
 import type { NodeId, PeerId } from './identity.ts'
 import { MAX_HOMES, MAX_SKEW_MS } from './limits.ts'
-import { type Advert, type EdgeRecord, isAuthentic, type Presence } from './records.ts'
+import { type EdgeRecord, isAuthentic, type Presence } from './records.ts'
 import { createTopicIndex, type TopicChange } from './topics.ts'
-
-/** What one home says of one edge. */
-export interface Claim {
-  readonly home: HomeState
-  readonly peer: PeerId
-  presence: Presence | undefined
-  readonly adverts: Map<string, Advert>
-  /** When the presence came, by this node's clock. */
-  receivedAtMs: number
-}
-
-/** What this node holds of one home: the state that its log leads to. */
-export interface HomeState {
-  readonly id: NodeId
-  position: Position
-  /** Hash of the last batch applied; zeros before the first. */
-  headHash: Uint8Array
-  readonly digest: Digest
-  readonly claims: Map<PeerId, Claim>
-  contact: Contact
-  /** The newest batches as signed, up to `position`, for those who missed some. */
-  recent: Uint8Array[]
-  /** The newest head as signed. */
-  lastHead: Uint8Array | undefined
-  beat: number
-  heardAtMs: number
-}
-
-/** Where a home's log stood when it was last heard of. */
-export interface LastWord {
-  readonly position: Position
-  readonly beat: number
-}
 
 export interface Directory {
   readonly homes: ReadonlyMap<NodeId, HomeState>
@@ -279,20 +246,5 @@ export function createDirectory(
       return { total: topics.count(tag), claims }
     },
     onChange: topics.onChange,
-  }
-}
-
-function emptyHome(id: NodeId, epoch: number, nowMs: number): HomeState {
-  return {
-    id,
-    position: { epoch, index: 0 },
-    headHash: new Uint8Array(32),
-    digest: createDigest(),
-    claims: new Map(),
-    contact: { dhtKey: undefined, urls: [] },
-    recent: [],
-    lastHead: undefined,
-    beat: 0,
-    heardAtMs: nowMs,
   }
 }

@@ -2,8 +2,9 @@
 
 import { addressGroup } from './authority.ts'
 import { equal, fromHex } from './bytes.ts'
+import type { Claim } from './claims.ts'
 import type { Clock } from './clock.ts'
-import type { Claim, Directory } from './directory.ts'
+import type { Directory } from './directory.ts'
 import { SignalMeshError } from './errors.ts'
 import type { HomeLog } from './homelog.ts'
 import type { Identity, PeerId } from './identity.ts'

@@ -1,8 +1,9 @@
 /** A home's own log: gathers changes of its edges, signs them in batches, says where it stands. */
 
 import { type Contact, type Head, type Op, opBytes, signBatch, signHead } from './batch.ts'
+import type { HomeState } from './claims.ts'
 import type { Clock } from './clock.ts'
-import type { Directory, HomeState } from './directory.ts'
+import type { Directory } from './directory.ts'
 import type { Identity } from './identity.ts'
 import {
   BATCH_AFTER_MS,

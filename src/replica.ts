@@ -9,8 +9,9 @@ import {
   type Position,
 } from './batch.ts'
 import { equal } from './bytes.ts'
+import type { HomeState, LastWord } from './claims.ts'
 import { createDigest } from './digest.ts'
-import type { Directory, HomeState, LastWord } from './directory.ts'
+import type { Directory } from './directory.ts'
 import { SignalMeshError } from './errors.ts'
 import { remember } from './homelog.ts'
 import { MAX_HOMES, MAX_RECORDS, MAX_RECORDS_PER_HOME } from './limits.ts'

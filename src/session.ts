@@ -1,8 +1,8 @@
 /** A session: one edge's socket at its home node, from the challenge to the goodbye. */
 
-import { equal, fromHex, reader, toHex, writer } from './bytes.ts'
+import { toHex, writer } from './bytes.ts'
 import type { Clock } from './clock.ts'
-import { HASH_BYTES, KEY_BYTES, randomBytes, sign, verify } from './crypto.ts'
+import { HASH_BYTES, KEY_BYTES, randomBytes, sign } from './crypto.ts'
 import { asMeshError, SignalMeshError } from './errors.ts'
 import type { Identity, PeerId } from './identity.ts'
 import { keepAlive } from './keepalive.ts'
@@ -10,37 +10,27 @@ import {
   EDGE_PROOF_MS,
   MAX_BUFFERED_BYTES,
   MAX_FRAME_BYTES,
-  MAX_RECORD_BYTES,
   REQUESTS_BURST,
   REQUESTS_PER_SECOND,
   SIGNALS_BURST,
   SIGNALS_PER_SECOND,
 } from './limits.ts'
 import type { Link } from './link.ts'
-import {
-  decodeProof,
-  encodeBye,
-  encodeHello,
-  encodeWelcome,
-  FRAME,
-  type Proof,
-  proofBody,
-} from './messages.ts'
+import { decodeProof, encodeBye, encodeHello, encodeWelcome, FRAME } from './messages.ts'
+import { checkProof, type ProofOptions } from './proof.ts'
 import { type Bucket, createBucket, take } from './rate.ts'
-import { type Advert, decodeAdvert, decodePresence, type Presence } from './records.ts'
-import { answerOnce, EDGE_METHOD, noSuchMethod } from './rpc.ts'
+import type { Advert, Presence } from './records.ts'
+import { serveEdge } from './requests.ts'
+import { answerOnce } from './rpc.ts'
 import { checkSignal, encodeControl, fromKeyOf } from './signal.ts'
 import { PROTOCOL_VERSION } from './topic.ts'
 
 /** What a session asks of its node. */
-export interface SessionHost {
+export interface SessionHost extends ProofOptions {
   readonly identity: Identity
-  readonly networkId: Uint8Array
   readonly clock: Clock
   /** Counts a socket of this address, until the returned function is called; throws over the bound. */
   admit(remoteAddress: string): () => void
-  /** Whether edges may dial this node there. */
-  acceptsAuthority(authority: string): boolean
   /** Takes the edge on; throws a typed refusal. `adverts` were checked. */
   join(session: Session, presence: Presence, adverts: readonly Advert[]): void
   leave(session: Session): void
@@ -196,63 +186,3 @@ export function runSession(link: Link, remoteAddress: string, host: SessionHost)
   }
   return session
 }
-
-function checkProof(proof: Proof, hello: Uint8Array, host: SessionHost): void {
-  const { networkId } = host
-  if (proof.version !== PROTOCOL_VERSION) {
-    throw new SignalMeshError(
-      'VERSION_MISMATCH',
-      `This node speaks version ${PROTOCOL_VERSION}, not ${proof.version}`,
-    )
-  }
-  if (!equal(proof.networkId, networkId)) {
-    throw new SignalMeshError('NETWORK_MISMATCH', 'This node serves another network')
-  }
-  if (!host.acceptsAuthority(proof.authority)) {
-    throw new SignalMeshError(
-      'BAD_AUTHORITY',
-      `This node is not known as ${JSON.stringify(proof.authority)}; its operator can name it with --public-url`,
-    )
-  }
-  if (!verify('edge-proof', networkId, proofBody(hello, proof), proof.signature, proof.peerKey)) {
-    throw new SignalMeshError('BAD_SIGNATURE', 'The edge did not prove its key')
-  }
-  const peer = toHex(proof.peerKey)
-  if ([proof.presence, ...proof.adverts].some((record) => record.peer !== peer)) {
-    throw new SignalMeshError('BAD_SIGNATURE', 'The edge brought records of another edge')
-  }
-}
-
-/** The edge's requests. */
-function serveEdge(session: Session, host: SessionHost) {
-  return (method: number, body: Uint8Array): Uint8Array => {
-    const r = reader(body)
-    switch (method) {
-      case EDGE_METHOD.advertise:
-        host.advertise(session, decodeAdvert(r.block(MAX_RECORD_BYTES)))
-        return NOTHING
-      case EDGE_METHOD.unadvertise:
-        host.unadvertise(session, toHex(r.bytes(HASH_BYTES)))
-        return NOTHING
-      case EDGE_METHOD.discover:
-        return host.discover(toHex(r.bytes(HASH_BYTES)), r.u8())
-      case EDGE_METHOD.lookup:
-        return host.lookup(toHex(r.bytes(KEY_BYTES)))
-      case EDGE_METHOD.watch: {
-        const tag = toHex(r.bytes(HASH_BYTES))
-        host.watch(session, tag)
-        return host.discover(tag, r.u8())
-      }
-      case EDGE_METHOD.unwatch:
-        host.unwatch(session, toHex(r.bytes(HASH_BYTES)))
-        return NOTHING
-      case EDGE_METHOD.renew:
-        host.renew(session, decodePresence(r.block(MAX_RECORD_BYTES)))
-        return NOTHING
-      default:
-        throw noSuchMethod()
-    }
-  }
-}
-
-const NOTHING = fromHex('')

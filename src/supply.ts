@@ -2,9 +2,10 @@
 
 import { isAhead, type Position } from './batch.ts'
 import { fromHex, reader, toHex, writer } from './bytes.ts'
+import type { HomeState } from './claims.ts'
 import type { Clock } from './clock.ts'
 import { KEY_BYTES } from './crypto.ts'
-import type { Directory, HomeState } from './directory.ts'
+import type { Directory } from './directory.ts'
 import type { NodeId } from './identity.ts'
 import { MAX_KEPT_SNAPSHOTS, MAX_PAGE_BYTES, PULL_WAIT_MS } from './limits.ts'
 import type { EdgeRecord } from './records.ts'

@@ -1,7 +1,8 @@
 /** The directory: who may say what of an edge, which home wins, and what is handed out. */
 
 import { fromHex, toHex } from '../src/bytes.ts'
-import { createDirectory, type Directory, type HomeState } from '../src/directory.ts'
+import type { HomeState } from '../src/claims.ts'
+import { createDirectory, type Directory } from '../src/directory.ts'
 import { MAX_SKEW_MS } from '../src/limits.ts'
 import { networkId } from '../src/topic.ts'
 import type { TopicChange } from '../src/topics.ts'

@@ -1,33 +1,16 @@
 /** The edge: joins the mesh at a home node, finds peers by topic, connects to them. */
 
-import { fromHex, toHex, writer } from '../bytes.ts'
-import { type Clock, systemClock } from '../clock.ts'
-import { boxKeyPair } from '../crypto.ts'
-import { SignalMeshError } from '../errors.ts'
-import { makeIdentity, type NodeId, type PeerId } from '../identity.ts'
-import { JOIN_TIMEOUT_MS, MAX_DISCOVER, MAX_TOPICS_PER_EDGE } from '../limits.ts'
-import type { Link } from '../link.ts'
-import { decodeFound, type Found } from '../messages.ts'
-import { decodePresence, isAuthentic, type Presence } from '../records.ts'
-import { EDGE_METHOD } from '../rpc.ts'
-import { networkId, type Topic, topicTag } from '../topic.ts'
-import { noHomeError } from './asking.ts'
-import { createCalls } from './calls.ts'
+import { systemClock } from '../clock.ts'
+import type { SignalMeshError } from '../errors.ts'
+import type { NodeId, PeerId } from '../identity.ts'
+import type { Topic } from '../topic.ts'
 import type { Connection } from './connection.ts'
-import { createEvents, report } from './events.ts'
-import { createHome, type HomeStatus } from './home.ts'
-import {
-  type ConnectOptions,
-  checkAbortSignal,
-  checkConnect,
-  checkJoin,
-  checkLimit,
-  homeUrls,
-  type JoinOptions,
-} from './options.ts'
-import { type MakeRtc, makeRtc } from './rtc.ts'
+import type { HomeStatus } from './home.ts'
+import { joinOn } from './join.ts'
+import type { ConnectOptions, JoinOptions } from './options.ts'
+import { makeRtc } from './rtc.ts'
 import { dialSocket } from './socket.ts'
-import { type Change, createWatches } from './watch.ts'
+import type { Change } from './watch.ts'
 
 export type { ErrorCode } from '../errors.ts'
 export { SignalMeshError } from '../errors.ts'
@@ -68,13 +51,6 @@ export interface Edge {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** What an edge stands on; a test puts other ground under it. */
-export interface Ground {
-  readonly clock: Clock
-  readonly makeRtc: MakeRtc
-  dial(url: string): Link
-}
-
 /**
  * Joins the mesh. Resolves when a home node has taken this edge.
  * @throws SignalMeshError `NO_HOME` when none answers in 30 s, `BAD_ARGUMENT`, or what a node refused with
@@ -84,194 +60,4 @@ export interface Ground {
  */
 export function joinMesh(options: JoinOptions = {}): Promise<Edge> {
   return joinOn({ clock: systemClock, makeRtc, dial: dialSocket }, options)
-}
-
-/** `joinMesh` on other ground. */
-export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge> {
-  checkJoin(options)
-  if (options.signal?.aborted) throw abortedError(options.signal)
-  const { clock } = ground
-  const network = options.network ?? 'main'
-  const id = networkId(network)
-  const identity = makeIdentity(options.identity)
-  const boxKeys = boxKeyPair()
-  const events = createEvents<EdgeEvents>()
-  const topics = new Map<string, string>()
-  const joined = { settle: (_error?: SignalMeshError): void => {} }
-
-  const home = createHome({
-    urls: homeUrls(options.urls),
-    networkId: id,
-    identity,
-    boxKeys,
-    clock,
-    dial: ground.dial,
-    onSignal: (frame) => calls.receive(frame),
-    onPush: (frame) => watches.receive(frame),
-    onStatus: (status) => events.emit('home', status),
-    onOpen: () => {
-      joined.settle()
-      calls.resend()
-      watches.resume()
-    },
-    onFatal: (error) => {
-      joined.settle(error)
-      events.emit('error', error)
-      shut()
-    },
-  })
-  const found = (tag: string, list: readonly Found[]): Found[] =>
-    list.filter((one) => isFound(id, tag, one) && one.presence.peer !== identity.id)
-  const watches = createWatches({ request: home.request, found })
-  const calls = createCalls({
-    networkId: id,
-    identity,
-    boxKeys,
-    clock,
-    makeRtc: ground.makeRtc,
-    config: rtcConfig(options),
-    wrtc: options.wrtc,
-    presence: () => home.presence,
-    send: home.signal,
-    lookup,
-    topicOf: (tag) => topics.get(tag),
-    ask: (call, topic) => ask(options.onIncoming, call, topic),
-    onConnection: (connection) => events.emit('connection', connection),
-  })
-
-  async function lookup(peer: PeerId): Promise<Presence> {
-    const presence = decodePresence(await home.request(EDGE_METHOD.lookup, fromHex(peer)))
-    if (presence.peer !== peer || !isAuthentic(id, presence)) {
-      throw new SignalMeshError('BAD_SIGNATURE', `The home told a forged presence of ${peer}`)
-    }
-    return presence
-  }
-
-  const shut = (): void => {
-    options.signal?.removeEventListener('abort', onAbort)
-    calls.close()
-    watches.close()
-    home.close()
-  }
-  const onAbort = (): void => {
-    shut()
-    joined.settle(abortedError(options.signal))
-  }
-  options.signal?.addEventListener('abort', onAbort)
-
-  await new Promise<void>((resolve, reject) => {
-    const cancelTimer = clock.after(JOIN_TIMEOUT_MS, () =>
-      joined.settle(noHomeError(home.lastError)),
-    )
-    joined.settle = (error) => {
-      cancelTimer()
-      if (error) reject(error)
-      else resolve()
-    }
-  }).catch((error: unknown) => {
-    shut()
-    throw error
-  })
-
-  const edge: Edge = {
-    id: identity.id,
-    identity: identity.seed,
-    get home() {
-      return home.status
-    },
-    advertise: async (topic) => {
-      const tag = topicTag(network, topic)
-      if (!topics.has(toHex(tag)) && topics.size >= MAX_TOPICS_PER_EDGE) {
-        throw new SignalMeshError('TOO_MANY', `An edge has at most ${MAX_TOPICS_PER_EDGE} topics`)
-      }
-      const isNew = !topics.has(toHex(tag))
-      topics.set(toHex(tag), nameOf(topic))
-      try {
-        await home.advertise(tag, new Uint8Array(0))
-      } catch (error) {
-        if (isNew) topics.delete(toHex(tag))
-        throw error
-      }
-    },
-    unadvertise: async (topic) => {
-      const tag = topicTag(network, topic)
-      topics.delete(toHex(tag))
-      await home.unadvertise(tag)
-    },
-    discover: async (topic, request = {}) => {
-      const tag = topicTag(network, topic)
-      const limit = checkLimit(request.limit)
-      // One more than asked for, since this edge may be in the sample.
-      const body = writer(33)
-        .bytes(tag)
-        .u8(Math.min(limit + 1, MAX_DISCOVER))
-        .done()
-      const list = decodeFound(await home.request(EDGE_METHOD.discover, body))
-      const peers = found(toHex(tag), list.found).slice(0, limit)
-      const others = list.total - (topics.has(toHex(tag)) ? 1 : 0)
-      return { peers: peers.map(peerOf), total: Math.max(peers.length, others) }
-    },
-    watch: (topic, { signal } = {}) => {
-      checkAbortSignal(signal)
-      return watches.watch(topicTag(network, topic), signal)
-    },
-    connect: async (peer, request) =>
-      calls.connect({
-        ...checkConnect(peer, request, identity.id),
-        tag: topicTag(network, request.topic),
-        topic: nameOf(request.topic),
-        signal: request.signal,
-      }),
-    on: events.on,
-    close: async () => shut(),
-    [Symbol.asyncDispose]: async () => shut(),
-  }
-  return edge
-}
-
-function peerOf({ presence }: Found): Peer {
-  return { id: presence.peer, home: presence.home }
-}
-
-/** Whether the records are the peer's own, and for this topic. */
-function isFound(id: Uint8Array, tag: string, { presence, advert }: Found): boolean {
-  return (
-    presence.peer === advert.peer &&
-    advert.tag === tag &&
-    isAuthentic(id, presence) &&
-    isAuthentic(id, advert)
-  )
-}
-
-function ask(
-  onIncoming: JoinOptions['onIncoming'],
-  call: { peer: PeerId; metadata: Uint8Array; signal: AbortSignal },
-  topic: string,
-): Promise<void> {
-  if (!onIncoming) return Promise.resolve()
-  return new Promise((resolve, reject) => {
-    const refuse = (reason = ''): void => reject(new SignalMeshError('REFUSED', reason))
-    const { peer: id, metadata, signal } = call
-    Promise.resolve()
-      .then(() => onIncoming({ id, topic, metadata, signal, accept: resolve, refuse }))
-      .catch((error: unknown) => {
-        report(error)
-        refuse('the application failed')
-      })
-  })
-}
-
-function rtcConfig(options: JoinOptions): RTCConfiguration {
-  return {
-    iceServers: [...(options.iceServers ?? [])],
-    ...(options.iceTransportPolicy ? { iceTransportPolicy: options.iceTransportPolicy } : {}),
-  }
-}
-
-function nameOf(topic: Topic): string {
-  return typeof topic === 'string' ? topic : topic.name
-}
-
-function abortedError(signal: AbortSignal | undefined): SignalMeshError {
-  return new SignalMeshError('ABORTED', 'Joining was aborted', { cause: signal?.reason })
 }

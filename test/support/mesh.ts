@@ -1,7 +1,8 @@
 /** A mesh in one process: nodes joined by links in memory, edges with pretend RTC, one manual clock. */
 
 import { type ManualClock, manualClock, settle } from '../../src/clock.ts'
-import { type Edge, type Ground, type JoinOptions, joinOn } from '../../src/edge/mod.ts'
+import { type Ground, joinOn } from '../../src/edge/join.ts'
+import type { Edge, JoinOptions } from '../../src/edge/mod.ts'
 import type { MakeRtc } from '../../src/edge/rtc.ts'
 import { type Link, linkPair } from '../../src/link.ts'
 import { type Log, silentLog } from '../../src/log.ts'

@@ -168,7 +168,7 @@ const steps = (...kinds: readonly (readonly [number, number?])[]): Uint8Array =>
 export const sealedTarget: Target = {
   name: 'sealed',
   weight: 4,
-  batch: 1,
+  batch: 8,
   seeds: [
     steps([A + 0], [A + 10], [B + 0], [B + 0], [A + 0], [B + 10], [A + 0], [A + 10], [A + 8, 9]),
     steps([A + 0], [A + 4], [A + 10], [A + 2], [B + 0, 1], [B + 3], [B + 10], [B + 10]),
