@@ -1,6 +1,6 @@
 /** The program: reads flags, starts a node, says what to do next, stops at a signal. */
 
-import { asMeshError } from '../src/errors.ts'
+import { asMeshError, type SignalMeshError } from '../src/errors.ts'
 import { jsonLine, makeLog } from '../src/log.ts'
 import type { Runtime } from '../src/runtime.ts'
 import { type Config, DEFAULT_PORT, helpText, parseConfig } from './config.ts'
@@ -52,7 +52,14 @@ async function run(config: Config, runtime: Runtime, host: Host): Promise<void> 
       },
     )
   })
-  node = await startNode(config, runtime, host, log)
+  const onFatal = ({ code, message }: SignalMeshError): void => {
+    if (stopping) return
+    stopping = true
+    host.err(`${host.about.name}: ${message} (${code})\n`)
+    setTimeout(() => host.exit(CANNOT_RUN), EXIT_MS)
+    void Promise.resolve(node?.close()).finally(() => host.exit(CANNOT_RUN))
+  }
+  node = await startNode(config, runtime, host, log, onFatal)
   if (config.logFormat === 'json') host.out(startedLine(config, runtime, host, node))
   else host.out(welcome(config, runtime, host, node))
 }

@@ -1,5 +1,6 @@
 /** Starts a node as its configuration says: store, identity, listener, swarm. */
 
+import type { SignalMeshError } from '../src/errors.ts'
 import type { Log } from '../src/log.ts'
 import { createNode, type MeshNode } from '../src/node.ts'
 import type { Running, Runtime, Swarm } from '../src/runtime.ts'
@@ -27,6 +28,7 @@ export async function startNode(
   runtime: Runtime,
   host: Host,
   log: Log,
+  onFatal: (error: SignalMeshError) => void = () => {},
 ): Promise<StartedNode> {
   const store = await runtime.openStore(config.data)
   const tls = await readTls(config, host)
@@ -39,6 +41,7 @@ export async function startNode(
     publicUrls: config.publicUrl,
     trustProxy: config.trustProxy,
     assets: await makePages(files, host.about),
+    onFatal,
   })
   let running: Running | undefined
   let swarm: Swarm | undefined

@@ -3,7 +3,7 @@
 import type { Contact, Position } from './batch.ts'
 import { createDigest, type Digest } from './digest.ts'
 import type { NodeId, PeerId } from './identity.ts'
-import type { Advert, Presence } from './records.ts'
+import type { Advert, EdgeRecord, Presence } from './records.ts'
 
 /** What one home says of one edge. */
 export interface Claim {
@@ -52,4 +52,14 @@ export function emptyHome(id: NodeId, epoch: number, nowMs: number): HomeState {
     beat: 0,
     heardAtMs: nowMs,
   }
+}
+
+/** All records of a home, each edge's presence before its adverts. */
+export function recordsOf(state: HomeState): EdgeRecord[] {
+  const records: EdgeRecord[] = []
+  for (const { presence, adverts } of state.claims.values()) {
+    if (presence) records.push(presence)
+    records.push(...adverts.values())
+  }
+  return records
 }

@@ -10,6 +10,10 @@ export async function loadEpoch(store: Store, nowMs: number): Promise<number> {
   const kept = await store.read(EPOCH_FILE)
   const last = kept && kept.length === 8 ? reader(kept).u64() : 0
   const epoch = Math.max(last + 1, nowMs)
-  await store.write(EPOCH_FILE, writer(8).u64(epoch).done())
+  await keepEpoch(store, epoch)
   return epoch
+}
+
+export function keepEpoch(store: Store, epoch: number): Promise<void> {
+  return store.write(EPOCH_FILE, writer(8).u64(epoch).done())
 }

@@ -1,7 +1,7 @@
 /** A home's own log: gathers changes of its edges, signs them in batches, says where it stands. */
 
 import { type Contact, type Head, type Op, opBytes, signBatch, signHead } from './batch.ts'
-import type { HomeState } from './claims.ts'
+import { type HomeState, recordsOf } from './claims.ts'
 import type { Clock } from './clock.ts'
 import type { Directory } from './directory.ts'
 import type { Identity } from './identity.ts'
@@ -19,6 +19,8 @@ export interface HomeLog {
   add(op: Op): void
   /** Signs and multicasts what has gathered. */
   flush(): void
+  /** Begins a new epoch with the edges that are here: an earlier life is still known to others. */
+  rise(epoch: number): void
   /** A fresh signed head. */
   head(contact: Contact): Head
   close(): void
@@ -39,7 +41,7 @@ const BATCH_FRAME_BYTES = 256
 
 export function createHomeLog(options: HomeLogOptions): HomeLog {
   const { identity, networkId, directory, clock } = options
-  const state = directory.open(identity.id, options.epoch, clock.nowMs())
+  let state = directory.open(identity.id, options.epoch, clock.nowMs())
   let pending: Op[] = []
   let pendingBytes = 0
   let cancelTimer: (() => void) | undefined
@@ -61,19 +63,30 @@ export function createHomeLog(options: HomeLogOptions): HomeLog {
     options.publish(batch.bytes)
   }
 
+  const add = (op: Op): void => {
+    const bytes = opBytes(op)
+    const full = pendingBytes + bytes > MAX_BATCH_BYTES - BATCH_FRAME_BYTES
+    // The batch's hash is of the state right after its last change, so it is signed before the next.
+    if (full || pending.length >= MAX_OPS_PER_BATCH) flush()
+    directory.apply(state, op, clock.nowMs())
+    pending.push(op)
+    pendingBytes += bytes
+    cancelTimer ??= clock.after(BATCH_AFTER_MS, flush)
+  }
+
   return {
-    state,
-    add: (op) => {
-      const bytes = opBytes(op)
-      const full = pendingBytes + bytes > MAX_BATCH_BYTES - BATCH_FRAME_BYTES
-      // The batch's hash is of the state right after its last change, so it is signed before the next.
-      if (full || pending.length >= MAX_OPS_PER_BATCH) flush()
-      directory.apply(state, op, clock.nowMs())
-      pending.push(op)
-      pendingBytes += bytes
-      cancelTimer ??= clock.after(BATCH_AFTER_MS, flush)
+    get state() {
+      return state
     },
+    add,
     flush,
+    rise: (epoch) => {
+      flush()
+      const records = recordsOf(state)
+      directory.drop(identity.id)
+      state = directory.open(identity.id, epoch, clock.nowMs())
+      for (const record of records) add({ kind: 'put', record })
+    },
     head: (contact) => {
       flush()
       state.beat += 1

@@ -83,6 +83,8 @@ export const MAX_KEPT_SNAPSHOTS: number = 4
 export const MAX_SIGNALS_PER_DIAL: number = 256
 /** Callers remembered by the presence that they showed, until gossip has brought it. */
 export const MAX_CALLERS: number = 4_096
+/** Times that a node goes above a later life of its own; more, and somebody else lives it now. */
+export const MAX_RISES: number = 3
 /** Homes that are being dialled at once. */
 export const MAX_DIALS: number = 32
 /** Connection attempts that an edge has open at once. */

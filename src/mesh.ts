@@ -15,7 +15,7 @@ import { asMeshError, SignalMeshError } from './errors.ts'
 import { createGossip } from './gossip.ts'
 import { createHomeLog, type HomeLog } from './homelog.ts'
 import type { Identity, NodeId } from './identity.ts'
-import { HOME_EXPIRES_MS, MAX_HOMES } from './limits.ts'
+import { HOME_EXPIRES_MS, MAX_HOMES, MAX_RISES } from './limits.ts'
 import type { Log } from './log.ts'
 import { FRAME } from './messages.ts'
 import { createNeighbours, type Neighbours } from './neighbours.ts'
@@ -33,6 +33,10 @@ export interface MeshOptions {
   onSignal(frame: Uint8Array, from: NodeId): void
   /** A link to the node has come up. */
   onLinked(node: NodeId): void
+  /** The log goes on in a new epoch, which has to be kept. */
+  onEpoch(epoch: number): void
+  /** Another process speaks with this node's key. */
+  onDuplicate(): void
 }
 
 export interface Mesh {
@@ -53,6 +57,7 @@ const DATA = { batch: 1, head: 2 } as const
 export function createMesh(options: MeshOptions): Mesh {
   const { identity, networkId, clock, log } = options
   const directory = createDirectory(networkId)
+  let rises = 0
 
   /** Says who signed the data if it is news, so that only that is passed on. */
   const check = (data: Uint8Array): NodeId | undefined => {
@@ -132,6 +137,19 @@ export function createMesh(options: MeshOptions): Mesh {
     log,
     self: identity.id,
     request: neighbours.request,
+    onOwnHead: ({ epoch }) => {
+      // Left from a life with a later clock: others would take this one for an older.
+      if (epoch <= homeLog.state.position.epoch) return
+      // Each of two processes with one key goes above the other, and on like this.
+      rises += 1
+      if (rises > MAX_RISES) {
+        options.onDuplicate()
+        return
+      }
+      homeLog.rise(epoch + 1)
+      options.onEpoch(epoch + 1)
+      beat()
+    },
     flush: homeLog.flush,
   })
 

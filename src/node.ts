@@ -3,8 +3,8 @@
 import { acceptsAuthority, authorityOf, mayDial } from './authority.ts'
 import { type Clock, repeat, systemClock } from './clock.ts'
 import { createEdges } from './edges.ts'
-import { loadEpoch } from './epoch.ts'
-import { SignalMeshError } from './errors.ts'
+import { keepEpoch, loadEpoch } from './epoch.ts'
+import { asMeshError, SignalMeshError } from './errors.ts'
 import { type Counters, createForward } from './forward.ts'
 import { addressOf, answerHttp } from './http.ts'
 import { loadIdentity, type NodeId } from './identity.ts'
@@ -29,6 +29,8 @@ export interface NodeOptions {
   readonly trustProxy?: readonly string[]
   /** Static files: the demo page, the edge bundle, the source offer. */
   readonly assets?: (path: string) => Response | undefined
+  /** The node has stopped by itself and says why: `DUPLICATE_NODE`. */
+  readonly onFatal?: (error: SignalMeshError) => void
 }
 
 export interface Health {
@@ -83,6 +85,16 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     contact: () => ({ dhtKey: swarm?.dhtKey, urls: urls.slice(0, MAX_CONTACT_URLS) }),
     onSignal: (frame, from) => forward.fromNode(frame, from),
     onLinked: (node) => forward.linked(node),
+    onEpoch: (next) => {
+      keepEpoch(options.store, next).catch((error: unknown) => {
+        log.error('Could not keep the epoch', { why: asMeshError(error).message })
+      })
+    },
+    onDuplicate: () => {
+      if (stopping) return
+      void close()
+      options.onFatal?.(duplicateNode(identity.id))
+    },
   })
   const { directory } = mesh
   const edges = createEdges({
@@ -117,6 +129,16 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     mesh.sweep()
     mesh.beat()
   })
+
+  const close = async (): Promise<void> => {
+    if (stopping) return
+    stopping = true
+    stopBeating()
+    const bye = new SignalMeshError('GOING_AWAY', 'This node is stopping')
+    edges.close(bye)
+    mesh.close(bye)
+    forward.close()
+  }
 
   const health = (): Health => ({
     status: stopping ? 'stopping' : 'ok',
@@ -154,16 +176,15 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
       mesh.beat()
     },
     health,
-    close: async () => {
-      if (stopping) return
-      stopping = true
-      stopBeating()
-      const bye = new SignalMeshError('GOING_AWAY', 'This node is stopping')
-      edges.close(bye)
-      mesh.close(bye)
-      forward.close()
-    },
+    close,
   }
+}
+
+function duplicateNode(id: NodeId): SignalMeshError {
+  return new SignalMeshError(
+    'DUPLICATE_NODE',
+    `Another process runs with the identity of node ${id}; give each process a data folder of its own`,
+  )
 }
 
 /** Where else an edge could be at home, in random order, so that a stopping node's edges spread. */

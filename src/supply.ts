@@ -2,7 +2,7 @@
 
 import { isAhead, type Position } from './batch.ts'
 import { fromHex, reader, toHex, writer } from './bytes.ts'
-import type { HomeState } from './claims.ts'
+import { type HomeState, recordsOf } from './claims.ts'
 import type { Clock } from './clock.ts'
 import { KEY_BYTES } from './crypto.ts'
 import type { Directory } from './directory.ts'
@@ -120,7 +120,7 @@ interface Snapshot {
 
 function takeSnapshot(state: HomeState): Snapshot {
   const lastBatch = state.recent.at(-1) as Uint8Array
-  return { position: state.position, lastBatch, records: allRecords(state) }
+  return { position: state.position, lastBatch, records: recordsOf(state) }
 }
 
 function snapshotPage({ lastBatch, records }: Snapshot, cursor: number): Uint8Array {
@@ -153,13 +153,4 @@ function batchPage(batches: readonly Uint8Array[]): Uint8Array {
 function withMore(page: Uint8Array, at = 0): Uint8Array {
   page[at] = 1
   return page
-}
-
-function allRecords(state: HomeState): EdgeRecord[] {
-  const records: EdgeRecord[] = []
-  for (const claim of state.claims.values()) {
-    if (claim.presence) records.push(claim.presence)
-    records.push(...claim.adverts.values())
-  }
-  return records
 }

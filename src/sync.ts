@@ -28,6 +28,8 @@ export interface SyncOptions {
   readonly log: Log
   readonly self: NodeId
   request(neighbour: NodeId, method: number, body: Uint8Array): Promise<Uint8Array>
+  /** A neighbour holds a head that this node signed, in this life or an earlier one. */
+  onOwnHead(head: Position): void
   /** Called before this node's own log is read, so that nothing gathered is left out. */
   flush(): void
 }
@@ -49,7 +51,11 @@ export function createSync(options: SyncOptions): Sync {
   const takeHead = (bytes: Uint8Array): boolean => {
     if (bytes.length === 0) return true
     const head = decodeHead(bytes)
-    if (head.home === options.self || !isSignedByHome(networkId, head)) return false
+    if (!isSignedByHome(networkId, head)) return false
+    if (head.home === options.self) {
+      options.onOwnHead(head)
+      return false
+    }
     try {
       applyHead(directory, head, clock.nowMs())
       return true

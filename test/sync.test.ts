@@ -179,6 +179,7 @@ test('serves what has gathered and was not signed yet', async () => {
   home.log.add(put(presenceOf(identityOf(1), home.id)))
   const sink = replica(91)
   const own = createSync({
+    onOwnHead: () => undefined,
     networkId: NETWORK,
     directory: home.directory,
     clock: home.clock,
@@ -337,6 +338,7 @@ function replica(number: number, source?: Replica, clock = manualClock()): Repli
     alter: (page) => page,
     onAsk: () => {},
     sync: createSync({
+      onOwnHead: () => undefined,
       networkId: NETWORK,
       directory,
       clock,

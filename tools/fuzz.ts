@@ -9,7 +9,7 @@ import { toHex } from '../src/bytes.ts'
 import { readInputs, writeFinding } from './fuzz/corpus.ts'
 import type { Target } from './fuzz/target.ts'
 import { targets } from './fuzz/targets.ts'
-import type { Told } from './fuzz/worker.ts'
+import type { Told } from './fuzz/work.ts'
 
 const HELP = `node tools/fuzz.ts [options]
   --minutes N | --seconds N   how long in all (default: 1 minute)

@@ -35,6 +35,8 @@ export interface VirtualMesh {
   link(a: VirtualNode, b: VirtualNode): () => void
   /** Whether all links are full, so that what is sent is lost but the links stay. */
   congested: boolean
+  /** Nodes that heard another speak with their key, each time that they did. */
+  readonly duplicated: readonly VirtualNode[]
   /** A node more; with the number of one before it, that one started again. */
   add(number?: number, epoch?: number): VirtualNode
   stop(): void
@@ -44,6 +46,7 @@ export function virtualMesh(count: number): VirtualMesh {
   const clock = manualClock()
   const nodes: VirtualNode[] = []
   const links = new Map<VirtualNode, Set<Link>>()
+  const duplicated: VirtualNode[] = []
 
   const add = (number = nodes.length, epoch = START_MS): VirtualNode => {
     const identity = identityOf(1_000_000 + number)
@@ -56,6 +59,8 @@ export function virtualMesh(count: number): VirtualMesh {
       contact: () => ({ dhtKey: undefined, urls: [] }),
       onSignal: () => undefined,
       onLinked: () => undefined,
+      onEpoch: () => undefined,
+      onDuplicate: () => void duplicated.push(node),
     })
     const stopBeating = repeat(clock, HEARTBEAT_MS, () => {
       mesh.sweep()
@@ -109,6 +114,7 @@ export function virtualMesh(count: number): VirtualMesh {
     clock,
     nodes,
     congested: false,
+    duplicated,
     link,
     add,
     stop: () => {

@@ -396,7 +396,7 @@ const TAKEN = [...JOIN, [8, 0], [2]] as const
 
 export const homeTarget: Target = {
   name: 'home',
-  weight: 6,
+  weight: 14,
   batch: 1,
   seeds: [
     steps(...TAKEN, [8, 1], [2], [8, 6], [2], [3], [3, 1], [3, 4]),

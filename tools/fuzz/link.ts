@@ -399,7 +399,7 @@ const mutate = mutateProgram(STEPS.length)
 
 export const linkTarget: Target = {
   name: 'link',
-  weight: 3,
+  weight: 6,
   batch: 1,
   seeds: [
     steps([0], [0], [0], [13, FRAME.ping]),
@@ -416,7 +416,7 @@ const all = Array.from({ length: 16 }, (_, i) => [7, i * 4 + (i % 4)] as const)
 
 export const neighbourTarget: Target = {
   name: 'neighbour',
-  weight: 6,
+  weight: 14,
   batch: 1,
   seeds: [
     steps([11, 1], [8], ...all, [8], [8, 3]),

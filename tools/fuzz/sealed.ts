@@ -167,7 +167,7 @@ const steps = (...kinds: readonly (readonly [number, number?])[]): Uint8Array =>
 
 export const sealedTarget: Target = {
   name: 'sealed',
-  weight: 4,
+  weight: 8,
   batch: 8,
   seeds: [
     steps([A + 0], [A + 10], [B + 0], [B + 0], [A + 0], [B + 10], [A + 0], [A + 10], [A + 8, 9]),

@@ -249,7 +249,7 @@ function seeds(): Uint8Array[] {
 
 export const sessionTarget: Target = {
   name: 'session',
-  weight: 6,
+  weight: 14,
   batch: 1,
   seeds: seeds(),
   mutate: mutateProgram(STEPS.length),
