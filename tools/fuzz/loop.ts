@@ -3,7 +3,8 @@
 import { seededRandom } from '../../test/fixtures/random.ts'
 import type { Coverage, Reach } from './coverage.ts'
 import { whole } from './edits.ts'
-import { describe, Finding, type Target } from './target.ts'
+import type { Target } from './target.ts'
+import { broken, kindOf, watchMemory, watchProcess } from './watch.ts'
 
 export interface LoopOptions {
   readonly target: Target
@@ -29,10 +30,7 @@ export interface LoopResult {
   readonly found: readonly Found[]
 }
 
-/** No input, however hostile, may take this long; generous, for the machine may be busy. */
-const SLOW_MS = 5_000
-/** Growth of the heap from one look to a later one that is no leak. */
-const MAX_GROWTH_BYTES = 96 * 1024 * 1024
+/** How often the memory is looked at, which takes a collection. */
 const MEMORY_EVERY_EXECS = 2_000
 /** Different findings of one target after which it had better be mended first. */
 const MAX_FOUND = 5
@@ -56,7 +54,6 @@ export async function fuzz(options: LoopOptions): Promise<LoopResult> {
   const runBatch = async (inputs: readonly Uint8Array[], isStart: boolean): Promise<void> => {
     options.onBatch?.(inputs)
     for (const input of inputs) await runOne(input)
-    await new Promise((resolve) => setImmediate(resolve))
     if (!coverage) {
       if (isStart) pool.push(...inputs)
       return
@@ -108,119 +105,4 @@ export async function fuzz(options: LoopOptions): Promise<LoopResult> {
     troubles.stop()
   }
   return { execs, corpus: pool, found }
-}
-
-/** Runs one input; gives the rule that it broke. */
-export async function broken(
-  target: Target,
-  input: Uint8Array,
-  troubles: Troubles,
-): Promise<string | undefined> {
-  const startMs = performance.now()
-  try {
-    await target.run(input)
-  } catch (error) {
-    return ruleOf(error)
-  }
-  const trouble = troubles.take()
-  if (trouble) return trouble
-  if (performance.now() - startMs < SLOW_MS) return undefined
-  // Once more, for others use this machine too.
-  const againMs = performance.now()
-  await target.run(input)
-  const tookMs = Math.round(performance.now() - againMs)
-  return tookMs < SLOW_MS ? undefined : `It took ${tookMs} ms`
-}
-
-export interface Troubles {
-  /** The first since the last call. */
-  take(): string | undefined
-  stop(): void
-}
-
-/** Catches what nobody caught. */
-export function watchProcess(): Troubles {
-  const seen: string[] = []
-  const onError = (error: unknown): void => {
-    seen.push(`Nobody caught ${ruleOf(error)}`)
-  }
-  process.on('uncaughtException', onError)
-  process.on('unhandledRejection', onError)
-  return {
-    take: () => seen.splice(0)[0],
-    stop: () => {
-      process.off('uncaughtException', onError)
-      process.off('unhandledRejection', onError)
-    },
-  }
-}
-
-function ruleOf(error: unknown): string {
-  const stack =
-    error instanceof Error ? (error.cause instanceof Error ? error.cause : error) : error
-  const where = stack instanceof Error ? (stack.stack ?? '').split('\n').slice(1, 4).join('\n') : ''
-  return `${error instanceof Finding ? error.message : describe(error)}\n${where}`
-}
-
-/** Two findings are one if they differ in numbers alone. */
-function kindOf(rule: string): string {
-  return (rule.split('\n')[0] as string).replace(/[0-9a-f]{8,}|\d+/g, 'N')
-}
-
-/** Compares what is in use after a collection with the least that ever was. */
-function watchMemory(): { look(): string | undefined } {
-  let least = Number.POSITIVE_INFINITY
-  return {
-    look: () => {
-      globalThis.gc?.()
-      const { heapUsed, arrayBuffers } = process.memoryUsage()
-      const bytes = heapUsed + arrayBuffers
-      least = Math.min(least, bytes)
-      if (bytes - least < MAX_GROWTH_BYTES) return undefined
-      return `The heap has grown by ${Math.round((bytes - least) / 1024)} KiB`
-    },
-  }
-}
-
-/** The same broken rule with fewer bytes, as far as a few hundred tries lead. */
-export async function shrunk(target: Target, { input, rule }: Found): Promise<Uint8Array> {
-  const troubles = watchProcess()
-  let best = input
-  try {
-    for (let span = best.length >> 1, tries = 0; span >= 1 && tries < 200; span >>= 1) {
-      for (let at = 0; at + span <= best.length && tries < 200; tries++) {
-        const shorter = Uint8Array.from([...best.subarray(0, at), ...best.subarray(at + span)])
-        const other = await broken(target, shorter, troubles)
-        if (other && kindOf(other) === kindOf(rule)) best = shorter
-        else at += span
-      }
-    }
-  } finally {
-    troubles.stop()
-  }
-  return best
-}
-
-/** The shortest inputs that together reach all that the pool does. */
-export async function minimised(
-  target: Target,
-  pool: readonly Uint8Array[],
-  coverage: Coverage,
-): Promise<Uint8Array[]> {
-  const kept: Uint8Array[] = []
-  coverage.clear()
-  for (const input of [...pool].sort((a, b) => a.length - b.length)) {
-    coverage.look()
-    try {
-      await target.run(input)
-    } catch {
-      continue
-    }
-    const reach = coverage.look()
-    if (!coverage.isNew(reach)) continue
-    coverage.add(reach)
-    kept.push(input)
-  }
-  await target.reset?.()
-  return kept
 }

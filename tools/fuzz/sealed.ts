@@ -6,7 +6,7 @@ import { boxKeyPair } from '../../src/crypto.ts'
 import type { Item } from '../../src/edge/items.ts'
 import { createSealed, type Sealed } from '../../src/edge/sealed.ts'
 import { MAX_BAD_SIGNALS } from '../../src/limits.ts'
-import { PHASE, phaseOf } from '../../src/signal.ts'
+import { isAckOf, PHASE, phaseOf } from '../../src/signal.ts'
 import { identityOf, NETWORK, samples, tagOf } from '../../test/fixtures/samples.ts'
 import {
   editIf,
@@ -141,16 +141,33 @@ function checkOrder(from: End, to: End): void {
   )
 }
 
+/** Lets all that is on its way arrive. */
+async function exchange({ ends: [a, b], clock }: Play): Promise<void> {
+  for (const [from, to] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    for (const frame of from.out.splice(0)) deliver(to, frame)
+  }
+  await clock.advance(200)
+}
+
 /** When the path is well again, all that was said arrives. */
 async function heal(play: Play): Promise<void> {
   const [a, b] = play.ends
   const isDone = (): boolean => a.heard.length === b.said.length && b.heard.length === a.said.length
   for (let round = 0; round < ROUNDS && !isDone(); round++) {
     for (const { sealed } of play.ends) sealed.resend()
-    for (const [from, to] of [[a, b] as const, [b, a] as const]) {
-      for (const frame of from.out.splice(0)) deliver(to, frame)
-    }
-    await play.clock.advance(200)
+    await exchange(play)
+  }
+  // A few rounds more, and nothing is said again: all was acknowledged.
+  for (let round = 0; round < 5; round++) {
+    for (const { sealed } of play.ends) sealed.resend()
+    await exchange(play)
+  }
+  for (const { sealed, out } of play.ends) {
+    sealed.resend()
+    must(out.splice(0).every(isAckOf), 'What was heard is sent again for ever')
   }
   must(
     isDone(),

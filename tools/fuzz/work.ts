@@ -7,9 +7,11 @@ import { runInNewContext } from 'node:vm'
 import { fromHex, toHex } from '../../src/bytes.ts'
 import { readCorpus, writeFinding, writeKept } from './corpus.ts'
 import type { Coverage } from './coverage.ts'
-import { broken, fuzz, minimised, shrunk, watchProcess } from './loop.ts'
+import { fuzz } from './loop.ts'
+import { minimised, shrunk } from './shrink.ts'
 import type { Target } from './target.ts'
 import { targets } from './targets.ts'
+import { broken, watchProcess } from './watch.ts'
 
 /** What the worker tells its parent. */
 export type Told =
