@@ -4,6 +4,9 @@ import { readFileSync } from 'node:fs'
 import { type Profiler, Session } from 'node:inspector'
 import { fileURLToPath } from 'node:url'
 
+// Why not jazzer.js: 4.0.0 did not load where it was tried, for its library wants glibc 2.38, and by its
+// source its loader passes over modules whose types are stripped, so that nothing would guide it.
+
 export interface Coverage {
   /** What ran since the last look: the ranges by file, of which `isNew` and `add` can tell. */
   look(): Reach

@@ -1,3 +1,5 @@
+/** What a hostile home can do to calls: openings, answers and signals of every kind, good and spoiled. */
+
 import { encodePlain, type Item } from '../../src/edge/items.ts'
 import { createSealing } from '../../src/edge/sealing.ts'
 import { SignalMeshError } from '../../src/errors.ts'

@@ -1,3 +1,5 @@
+/** Plays a hostile neighbour against a node: the handshake, then frames, in whatever order was drawn. */
+
 import { concat, reader, writer } from '../../src/bytes.ts'
 import { settle } from '../../src/clock.ts'
 import { boxKeyPair, type KeyPair, sign } from '../../src/crypto.ts'

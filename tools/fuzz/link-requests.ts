@@ -1,3 +1,5 @@
+/** What a hostile neighbour asks, and how it answers what it is asked. */
+
 import { concat, fromHex, reader, writer } from '../../src/bytes.ts'
 import { SignalMeshError } from '../../src/errors.ts'
 import { encodeError, FRAME } from '../../src/messages.ts'

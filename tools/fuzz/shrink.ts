@@ -1,3 +1,5 @@
+/** Shrinks what was found to the fewest and shortest inputs that still show it. */
+
 import type { Coverage } from './coverage.ts'
 import type { Found } from './loop.ts'
 import type { Target } from './target.ts'
