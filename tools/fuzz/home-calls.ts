@@ -1,4 +1,4 @@
-/** What a hostile home can do to calls: openings, answers and signals of every kind, good and spoiled. */
+/** Signals that come by a hostile home: calls of other edges, their answers, and words of nodes. */
 
 import { encodePlain, type Item } from '../../src/edge/items.ts'
 import { createSealing } from '../../src/edge/sealing.ts'

@@ -1,4 +1,4 @@
-/** Plays a hostile neighbour against a node: the handshake, then frames, in whatever order was drawn. */
+/** One play of a hostile node: its raw links, and their handshakes up to the end or the break. */
 
 import { concat, reader, writer } from '../../src/bytes.ts'
 import { settle } from '../../src/clock.ts'

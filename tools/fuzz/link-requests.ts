@@ -1,4 +1,4 @@
-/** What a hostile neighbour asks, and how it answers what it is asked. */
+/** What a hostile node asks and answers, and the signals that it brings. */
 
 import { concat, fromHex, reader, writer } from '../../src/bytes.ts'
 import { SignalMeshError } from '../../src/errors.ts'

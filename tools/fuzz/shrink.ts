@@ -1,4 +1,4 @@
-/** Shrinks what was found to the fewest and shortest inputs that still show it. */
+/** Less of the same: the smaller input that breaks the rule, and the fewer that reach the code. */
 
 import type { Coverage } from './coverage.ts'
 import type { Found } from './loop.ts'
