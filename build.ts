@@ -1,9 +1,11 @@
-/** The build: the edge client as one ES module for browsers, the demo page, and what each part weighs. */
+/** The build: the edge client as one ES module for browsers, the demo page, the source that nodes offer. */
 
 import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild'
+import about from './package.json' with { type: 'json' }
 import budgets from './tools/budgets.json' with { type: 'json' }
+import { packSource } from './tools/source.ts'
 
 const ROOT: string = import.meta.dirname
 const DIST = `${ROOT}/dist`
@@ -133,6 +135,7 @@ async function main(quiet: boolean): Promise<void> {
   writeFileSync(`${DIST}/edge.min.js`, code)
   writeFileSync(`${DIST}/sizes.json`, `${JSON.stringify(sizes, null, 2)}\n`)
   if (existsSync(`${ROOT}/demo/page.ts`)) await buildDemo()
+  writeFileSync(`${DIST}/source.tgz`, await packSource(ROOT, `${about.name}-${about.version}`))
   if (!quiet) printSizes(sizes)
   if (sizes.gzipBytes > budgets.edgeBundleGzipBytes) {
     console.error(

@@ -1,7 +1,7 @@
 /** Nodes and pages end without a goodbye; what is left of the mesh copes and says so. */
 
 import { CONNECT_TIMEOUT_MS, RESEND_AFTER_MS } from '../src/limits.ts'
-import { assert, suite } from '../test/harness/suite.ts'
+import { assert, note, suite } from '../test/harness/suite.ts'
 import { prepareStages, TEST_TIMEOUT_MS } from './support/stage.ts'
 import { chat, type Visitor } from './support/visitors.ts'
 
@@ -42,7 +42,7 @@ test('brings the page of a killed node home elsewhere, as the same peer with its
   const sinceMs = performance.now()
   const home = await left.comesHome()
   const afterMs = Math.round(performance.now() - sinceMs)
-  console.log(`seed ${seed}: node ${drawn} killed, its page is home again after ${afterMs} ms`)
+  note(`seed ${seed}: node ${drawn} killed, its page is home again after ${afterMs} ms`)
   assert.ok(survivors.some((node) => stage.nodeId(node) === home))
   for (const friend of friends) {
     await chat(left, friend)

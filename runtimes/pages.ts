@@ -16,6 +16,7 @@ const TYPES: Readonly<Record<string, string>> = {
   ico: 'image/x-icon',
   json: 'application/json; charset=utf-8',
   map: 'application/json; charset=utf-8',
+  tgz: 'application/gzip',
   txt: 'text/plain; charset=utf-8',
   webmanifest: 'application/manifest+json',
 }
@@ -33,7 +34,7 @@ const POLICY = [
 
 /**
  * Makes the pages out of the build's files, by their path in it: `demo/…` is served at the top,
- * `edge.min.js` beside it, `/source` always.
+ * `edge.min.js` and the source beside it, `/source` always.
  */
 export async function makePages(
   files: ReadonlyMap<string, Uint8Array>,
@@ -44,7 +45,9 @@ export async function makePages(
     const path = pathOf(file)
     if (path) makers.set(path, await pageMaker(path, bytes))
   }
-  makers.set('/source', await pageMaker('/source.html', new TextEncoder().encode(source(about))))
+  const archive = files.get('source.tgz')
+  const page = source(about, archive && (await sha256(archive)), archive?.length)
+  makers.set('/source', await pageMaker('/source.html', new TextEncoder().encode(page)))
   if (!makers.has('/'))
     makers.set('/', () => plain(404, 'This page is not built. Run: npm run build'))
   return (path) => makers.get(path)?.()
@@ -53,17 +56,16 @@ export async function makePages(
 function pathOf(file: string): string | undefined {
   if (file === 'demo/index.html') return '/'
   if (file.startsWith('demo/')) return file.slice('demo'.length)
-  return file.startsWith('edge.min.js') ? `/${file}` : undefined
+  return file.startsWith('edge.min.js') || file === 'source.tgz' ? `/${file}` : undefined
 }
 
 async function pageMaker(path: string, bytes: Uint8Array): Promise<() => Response> {
   const body = new Uint8Array(bytes)
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', body))
   const ending = path === '/' ? 'html' : path.slice(path.lastIndexOf('.') + 1)
   const headers: Record<string, string> = {
     'content-type': TYPES[ending] ?? 'application/octet-stream',
     'cache-control': 'no-cache',
-    etag: `"${Array.from(digest.subarray(0, 16), (byte) => byte.toString(16).padStart(2, '0')).join('')}"`,
+    etag: `"${(await sha256(body)).slice(0, 32)}"`,
     'referrer-policy': 'no-referrer',
   }
   if (ending === 'html') headers['content-security-policy'] = POLICY
@@ -89,8 +91,25 @@ export function finished(request: Request, response: Response): Response {
   return new Response(null, { status: 304, headers: response.headers })
 }
 
+async function sha256(bytes: Uint8Array): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', new Uint8Array(bytes))
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
 /** AGPL-3.0, section 13: who uses a node over the network is offered its source. */
-function source({ name, version }: Package): string {
+function source({ name, version }: Package, hash = '', sizeBytes = 0): string {
+  const offer = hash
+    ? `<p><a class="get" href="/source.tgz" download="${name}-${version}.tgz">Download ${name} ${version}</a>
+(${Math.ceil(sizeBytes / 1024)} KB)</p>
+<p>This node was built from it. It is complete, with its tests; the exact version and hash of each
+package that it needs stand in its <code>package-lock.json</code>. SHA-256 of the archive:</p>
+<pre><code>${hash}</code></pre>
+<p>To run it, with Node.js and npm:</p>
+<pre><code>tar xzf ${name}-${version}.tgz
+cd ${name}-${version}
+npm ci
+npm start</code></pre>`
+    : '<p>This node has no archive of its source yet. Whoever runs it makes one by <code>npm run build</code>.</p>'
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -99,11 +118,11 @@ function source({ name, version }: Package): string {
 <style>
   :root { color-scheme: light dark }
   body { font: 1rem/1.6 system-ui, sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem }
+  pre { white-space: pre-wrap; overflow-wrap: anywhere }
+  .get { font-weight: 600 }
 </style>
 <h1>Source</h1>
-<p>This node runs <a href="https://www.npmjs.com/package/${name}/v/${version}">${name} ${version}</a>.
-Its complete source, with the exact version of each dependency, is in that package:</p>
-<pre><code>npm pack ${name}@${version}</code></pre>
+${offer}
 <h2>Licences</h2>
 <p>Our own code: MIT. A running node also links
 <a href="https://www.npmjs.com/package/@dxos/broadcast">@dxos/broadcast</a>, which is AGPL-3.0, so

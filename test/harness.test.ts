@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runFile } from './harness/child.ts'
-import { type Outcome, parseTotals, totalsLine } from './harness/outcome.ts'
+import { describe, type Outcome, parseTotals, totalsLine } from './harness/outcome.ts'
 import { assert, suite } from './harness/suite.ts'
 
 const SUITE = join(import.meta.dirname, 'harness/suite.ts')
@@ -39,6 +39,14 @@ test('counts what passed, failed and was skipped, and keeps the reasons', async 
       ['fixture: bad', false],
     ],
   )
+})
+
+test('shows the notes of a green file, such as the seed of what it drew', async () => {
+  const outcome = await run(`
+    const { note } = await import(${JSON.stringify(SUITE)})
+    test('drawn', () => note('seed 7'))`)
+  assert.equal(outcome.notes, ['seed 7'])
+  assert.match(describe(outcome), /^✓ .*\n {2}seed 7$/)
 })
 
 test('fails a test that is not done in time', async () => {

@@ -19,6 +19,8 @@ export interface Outcome {
   readonly ms: number
   readonly tests: readonly TestFact[]
   readonly skips: readonly SkipFact[]
+  /** What the tests want read also when they are green. */
+  readonly notes: readonly string[]
   /** What is wrong with the run as a whole: watchdog, leak, crash, nothing ran. */
   readonly troubles: readonly string[]
   /** The program's output without the lines meant for the runner. */
@@ -54,6 +56,7 @@ export function readOutcome(file: string, printed: string, ending: Ending, ms: n
     skips: facts.flatMap((fact) =>
       fact.kind === 'skip' ? [fact.body as unknown as SkipFact] : [],
     ),
+    notes: facts.flatMap((fact) => (fact.kind === 'note' ? [String(fact.body.text)] : [])),
     troubles,
     output,
   }
@@ -134,6 +137,7 @@ export function describe(outcome: Outcome): string {
   const mark = outcome.failed > 0 ? '✘' : '✓'
   const lines = [`${mark} ${outcome.file}  ${totalsLine(outcome)}  (${outcome.ms} ms)`]
   for (const { name, reason } of outcome.skips) lines.push(`  skipped: ${name} (${reason})`)
+  for (const text of outcome.notes) lines.push(`  ${text}`)
   for (const trouble of outcome.troubles) lines.push(`  ${outcome.file} ${trouble}`)
   if (outcome.failed > 0) lines.push(outcome.output.trimEnd().replace(/^/gm, '  | '))
   return lines.join('\n')

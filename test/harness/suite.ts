@@ -89,8 +89,14 @@ function watchForLeaks(): void {
   timer.unref()
 }
 
-/** A line for the runner, which strips it; nothing when a file is run by hand, but for leaks. */
+/** Says something that a person should read also when all is well: the seed of a drawn case. */
+export function note(text: string): void {
+  report('note', { text })
+}
+
+/** A line for the runner, which strips it; by hand only what a person has to know. */
 function report(kind: string, fact: Record<string, unknown>): void {
   if (process.env.SIGNAL_MESH_RUNNER) console.log(`\n::${kind} ${JSON.stringify(fact)}`)
+  else if (kind === 'note') console.log(`\n${fact.text}`)
   else if (kind === 'leak' || kind === 'skip') console.log(`\n${kind}: ${JSON.stringify(fact)}`)
 }
