@@ -1,6 +1,7 @@
 /** The build: the edge client as one ES module for browsers, the demo page, the source that nodes offer. */
 
 import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild'
 import about from './package.json' with { type: 'json' }
@@ -71,12 +72,28 @@ export interface Sizes {
   readonly packages: Readonly<Record<string, number>>
 }
 
-/** Bundles the edge client, or another entry, in memory. */
-export async function bundleEdge(entry: string = EDGE_ENTRY): Promise<EdgeBundle> {
+/** Puts other modules in the place of our own, so that a test can see what each of them is for. */
+function inPlaceOf(modules: Readonly<Record<string, string>>): Plugin {
+  return {
+    name: 'in-place-of',
+    setup({ onResolve }) {
+      onResolve({ filter: /^\..*\.ts$/ }, ({ path, resolveDir, importer }) => {
+        const other = modules[relative(ROOT, join(resolveDir, path))]
+        return other && importer !== join(ROOT, other) ? { path: join(ROOT, other) } : undefined
+      })
+    },
+  }
+}
+
+/** Bundles the edge client, or another entry, in memory; modules are named by path from the root. */
+export async function bundleEdge(
+  entry: string = EDGE_ENTRY,
+  modules: Readonly<Record<string, string>> = {},
+): Promise<EdgeBundle> {
   const { outputFiles, metafile } = await build({
     ...FOR_BROWSERS,
     entryPoints: [entry],
-    plugins: [standIns],
+    plugins: [inPlaceOf(modules), standIns],
     inject: ['tools/shims/globals.ts'],
     define: { global: 'globalThis' },
     outfile: 'edge.min.js',

@@ -114,6 +114,7 @@ npm start</code></pre>`
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
+<link rel="icon" href="/icon.svg">
 <title>Source of ${name} ${version}</title>
 <style>
   :root { color-scheme: light dark }

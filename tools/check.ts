@@ -22,8 +22,15 @@ const CHECK: readonly Stage[] = [
   { name: 'unit tests', command: ['node', 'test/harness/run.ts'], shown: true },
 ]
 
+/** What has to come out to the byte on each runtime, whatever its cryptography is made of. */
+const PORTABLE = ['bytes', 'crypto', 'decoders', 'noise', 'sodium', 'vectors'].map(
+  (name) => `test/${name}.test.ts`,
+)
+
 /** Not in the budget of the check: finding a browser may mean to install one. */
 const END_TO_END: readonly Stage[] = [
+  { name: 'vectors on Deno', command: onRuntime('deno'), shown: true },
+  { name: 'vectors on Bun', command: onRuntime('bun'), shown: true },
   { name: 'browser', command: ['node', 'e2e/browser.ts'], shown: true },
   { name: 'e2e tests', command: ['node', 'test/harness/run.ts', '--e2e'], shown: true },
   { name: 'mutants', command: ['node', 'tools/mutants.ts', '--random', '10'], shown: true },
@@ -49,6 +56,10 @@ const stageTotals = addTotals(results.map(({ totals }) => totals))
 const totals = { ...stageTotals, failed: stageTotals.failed + (overMs > 0 ? 1 : 0) }
 console.log(totalsLine(totals))
 process.exitCode = totals.failed > 0 || totals.passed === 0 ? 1 : 0
+
+function onRuntime(name: string): string[] {
+  return ['node', 'test/harness/run.ts', '--runtime', name, ...PORTABLE]
+}
 
 async function runStage(stage: Stage): Promise<Result> {
   console.log(`\n— ${stage.name}`)

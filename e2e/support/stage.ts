@@ -25,10 +25,18 @@ export interface Stage {
   show(node: number, html: string): Promise<Page>
 }
 
+export interface StageOptions {
+  readonly network?: string
+  /** More environment for every node. */
+  readonly env?: Readonly<Record<string, string>>
+  /** An edge client that pages get in place of the node's. */
+  readonly client?: Uint8Array
+}
+
 /** Prepares the suite to open stages: `open(3)` in a test; what was opened is closed after it. */
 export function prepareStages(
   test: Suite,
-): (nodes: number, options?: { network?: string }) => Promise<Stage> {
+): (nodes: number, options?: StageOptions) => Promise<Stage> {
   let browsers: Browser[] = []
   let testnet: Testnet | undefined
   const more: Child[] = []
@@ -51,8 +59,8 @@ export function prepareStages(
   })
   const nextBrowser = (): Browser => browsers[pages++ % browsers.length] as Browser
 
-  return async (nodes, { network = 'e2e' } = {}) => {
-    const net = await startTestnet({ nodes, network })
+  return async (nodes, { network = 'e2e', env = {}, client } = {}) => {
+    const net = await startTestnet({ nodes, network, env })
     testnet = net
     // Pages learn of other homes as they join, so each node has to know all others by then.
     const knowsAll = ({ mesh }: Health): boolean => mesh.homes === nodes
@@ -76,7 +84,10 @@ export function prepareStages(
         return String(child.ready.url)
       },
       health: () => Promise.all(net.urls.map(healthOf)),
-      visit: (node, topic) => visit(nextBrowser(), urlOf(node), { network, topic }, pageErrors),
+      visit: (node, topic) => {
+        const options = { network, topic, ...(client && { client }) }
+        return visit(nextBrowser(), urlOf(node), options, pageErrors)
+      },
       visitInVain: (node, name) =>
         visitInVain(nextBrowser(), urlOf(node), { network: name, topic: 'any' }),
       show: async (node, html) => {

@@ -25,6 +25,8 @@ export interface Visitor {
   connectionTo(peer: string): Promise<{ state: string; count: number }>
   /** From now on, or no more, sockets that the page opens reach nothing. */
   cutOff(is: boolean): Promise<void>
+  /** The session description of this end of the connection, with all its candidates. */
+  descriptionTo(peer: string): Promise<string>
   /** The NodeId of the home; empty while there is none. */
   home(): Promise<string>
   losesHome(): Promise<void>
@@ -37,10 +39,16 @@ export interface Visitor {
 export async function visit(
   browser: Browser,
   nodeUrl: string,
-  options: KitOptions,
+  { client, ...options }: KitOptions & { readonly client?: Uint8Array },
   errors: string[] = [],
 ): Promise<Visitor> {
   const page = await openPage(browser, errors)
+  if (client) {
+    const body = Buffer.from(client)
+    await page.route('**/edge.min.js', (route) =>
+      route.fulfill({ contentType: 'text/javascript', body }),
+    )
+  }
   const reached = originsOf(page)
   await page.goto(blankOf(nodeUrl))
   const id = await page.evaluate(startKit, options)
@@ -147,6 +155,11 @@ function visitorOf(page: Page, id: string, topic: string, reached: ReadonlySet<s
       page.evaluate((is) => {
         globalThis.cutOff = is
       }, is),
+    descriptionTo: (peer) =>
+      page.evaluate(
+        (peer) => kit.friends.get(peer)?.connection.rtc.localDescription?.sdp ?? '',
+        peer,
+      ),
     home: () => page.evaluate(() => kit.edge.home.nodeId),
     losesHome: () =>
       page.evaluate(async (boundMs) => {
