@@ -12,6 +12,8 @@ import { chat } from './support/visitors.ts'
 const TOPIC = 'a surprise for Grandmother 1949'
 /** A few signals of 2 KB each at two nodes at least: less, and nothing was recorded. */
 const LEAST_BYTES = 10_000
+/** Enough for two pages of one machine to connect several times over. */
+const FORGED_TIMEOUT_MS = 6_000
 
 const test = suite('what nodes see', { timeoutMs: TEST_TIMEOUT_MS })
 const openStage = prepareStages(test)
@@ -40,6 +42,21 @@ test('the same search finds each of them once names are not hashed and signals n
   assert.equal(findSecrets(recorded, secrets), expected)
 })
 
+test('a connection whose certificate is not the one that was sealed is announced to nobody', async () => {
+  const stage = await openStage(2)
+  const [ann, ben] = await Promise.all([stage.visit(0, TOPIC), stage.visit(1, TOPIC)])
+  await ann.finds(ben.id, stage.nodeId(1))
+  await ann.page.evaluate(showOtherFingerprint)
+  const failure = await ann.connects(ben.id, FORGED_TIMEOUT_MS)
+  assert.ok(failure && ['TIMEOUT', 'RTC_FAILED', 'PEER_LEFT'].includes(failure.code), failure?.code)
+  assert.equal(await ben.connectionTo(ann.id), { state: 'none', count: 0 })
+  assert.equal(await ann.connectionTo(ben.id), { state: 'none', count: 0 })
+  // The two would have met but for that.
+  const cat = await stage.visit(0, TOPIC)
+  await cat.finds(ben.id, stage.nodeId(1))
+  assert.is(await cat.connects(ben.id, FORGED_TIMEOUT_MS), undefined)
+})
+
 test('the search finds a secret in every form', () => {
   const secret = Buffer.from('83:1A:candidate')
   const secrets = { it: secret }
@@ -57,6 +74,22 @@ test('the search finds a secret in every form', () => {
 })
 
 test.run()
+
+/** In a page: its descriptions name another certificate than the one with which it will speak. */
+function showOtherFingerprint(): void {
+  const { prototype } = RTCPeerConnection
+  const own = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(prototype), 'localDescription')
+  Object.defineProperty(prototype, 'localDescription', {
+    get(this: RTCPeerConnection) {
+      const { type, sdp } = own?.get?.call(this) ?? {}
+      const other = sdp?.replace(
+        /(a=fingerprint:sha-256 )(..)/,
+        (_: string, name: string, byte: string) => `${name}${byte === '00' ? '01' : '00'}`,
+      )
+      return type && new RTCSessionDescription({ type, sdp: other })
+    },
+  })
+}
 
 /** Two pages of two nodes meet and talk in a mesh of three nodes, each of which records all it sees. */
 async function record(client?: Uint8Array): Promise<{ recorded: Buffer; secrets: Secrets }> {
