@@ -23,6 +23,11 @@ const STAND_INS: readonly { readonly name: RegExp; readonly contents: string }[]
   { name: /^debug$/, contents: 'module.exports = () => () => {}' },
   { name: /^(safe-)?buffer$/, contents: `export { Buffer } from './tools/shims/buffer.ts'` },
   { name: /^node:events$/, contents: `export { EventEmitter } from 'events'` },
+  // Of readable-stream a duplex of bytes is used, and nothing else of it is ever called.
+  {
+    name: /^string_decoder\/$|\/streams\/(async_iterator|pipeline)(\.js)?$|\/_stream_(transform|passthrough)\.js$/,
+    contents: 'module.exports = {}',
+  },
   // noise-protocol clones nothing but nested lists of symbols.
   {
     name: /^clone$/,

@@ -3,7 +3,12 @@
 import { byId, set, setText } from './element.ts'
 import { type PageState, shortId } from './state.ts'
 
-const STATE_WORDS = { connecting: 'looking for one', open: 'open', closed: 'closed' } as const
+const STATE_WORDS = {
+  connecting: 'looking for one',
+  open: 'open',
+  withheld: 'left: it hides this page',
+  closed: 'closed',
+} as const
 
 export interface HomePanel {
   render(state: PageState): void

@@ -22,7 +22,7 @@ export interface HomeView {
   url: string
   /** Also while it is lost: the one that the page had last. */
   nodeId: NodeId
-  state: 'connecting' | 'open' | 'closed'
+  state: 'connecting' | 'open' | 'withheld' | 'closed'
   /** When the home was lost; undefined while there is one. */
   lostAtMs: number | undefined
   /** The last change of homes. */

@@ -58,7 +58,7 @@ test('a connection whose certificate is not the one that was sealed is announced
 })
 
 test('the search finds a secret in every form', () => {
-  const secret = Buffer.from('83:1A:candidate')
+  const secret = Buffer.from(`83:1A:candidate`)
   const secrets = { it: secret }
   const hex = secret.toString('hex')
   for (const form of [secret, hex, hex.toUpperCase(), secret.toString('base64')]) {
@@ -70,7 +70,7 @@ test('the search finds a secret in every form', () => {
     const encoded = Buffer.from(`${before}83:1A:candidate and more`).toString('base64url')
     assert.equal(findSecrets(Buffer.from(encoded), secrets), ['it'], before)
   }
-  assert.equal(findSecrets(Buffer.from('83:1B:candidate'), secrets), [])
+  assert.equal(findSecrets(Buffer.from(`83:1B:candidate`), secrets), [])
 })
 
 test.run()

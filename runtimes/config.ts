@@ -19,6 +19,8 @@ export interface Config {
   readonly tlsKey: string | undefined
   readonly publicUrl: readonly string[]
   readonly trustProxy: readonly string[]
+  readonly members: string | undefined
+  readonly membersOnly: boolean
   readonly logLevel: LogLevel
   readonly logFormat: LogFormat
   readonly version: boolean
@@ -94,6 +96,13 @@ const FLAGS: Flags<Config> = {
     fallback: [],
     about: 'Proxies whose X-Forwarded-For is believed; "loopback": those on this machine',
   },
+  members: {
+    ...path,
+    value: 'FILE',
+    fallback: undefined,
+    about: 'Nodes with room of their own: a NodeId on each line, # begins a comment; read at start',
+  },
+  membersOnly: { ...onOff, about: 'Keeps out all nodes that --members does not list' },
   logLevel: {
     ...oneOf(LOG_LEVELS),
     value: 'LEVEL',
@@ -122,6 +131,12 @@ export function parseConfig(argv: readonly string[], env: Env): Config {
   }
   if ((settings.tlsCert === undefined) !== (settings.tlsKey === undefined)) {
     throw new SignalMeshError('BAD_CONFIG', 'Flags --tls-cert and --tls-key go together')
+  }
+  if (settings.membersOnly && settings.members === undefined) {
+    throw new SignalMeshError(
+      'BAD_CONFIG',
+      'Flag --members-only keeps out all but listed nodes; list them in a file and give it by --members FILE',
+    )
   }
   return settings
 }

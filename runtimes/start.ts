@@ -7,6 +7,7 @@ import type { Running, Runtime, Swarm } from '../src/runtime.ts'
 import { LINK_PROTOCOL, meshTopic } from '../src/topic.ts'
 import type { Config } from './config.ts'
 import type { Host } from './host.ts'
+import { readMembers } from './members.ts'
 import { finished, makePages, plain } from './pages.ts'
 
 export interface StartedNode {
@@ -30,6 +31,7 @@ export async function startNode(
   log: Log,
   onFatal: (error: SignalMeshError) => void = () => {},
 ): Promise<StartedNode> {
+  const members = await readMembers(config, host)
   const store = await runtime.openStore(config.data)
   const tls = await readTls(config, host)
   const files = await host.readBuild()
@@ -40,6 +42,7 @@ export async function startNode(
     log,
     publicUrls: config.publicUrl,
     trustProxy: config.trustProxy,
+    members,
     assets: await makePages(files, host.about),
     onFatal,
   })

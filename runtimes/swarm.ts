@@ -2,7 +2,7 @@
 
 import Hyperswarm, { type Discovery } from 'hyperswarm'
 import { SignalMeshError } from '../src/errors.ts'
-import { MAX_NEIGHBOURS } from '../src/limits.ts'
+import { MAX_INCOMING, MAX_NEIGHBOURS } from '../src/limits.ts'
 import type { JoinOptions, Swarm } from '../src/runtime.ts'
 import { openChannel } from './channel.ts'
 import { type Dht, openDht } from './dht.ts'
@@ -10,11 +10,21 @@ import { makeDials } from './dials.ts'
 import { DHT_ANSWERS_MS, LEAVE_MS, LOOK_FIRST_MS, LOOK_MAX_MS, LOOKS_AT_START } from './limits.ts'
 import { plainBytes } from './reason.ts'
 
+/**
+ * Hyperswarm counts what others dial, and each peer dialled by its key up to four times, against what
+ * it may still dial: strangers could stop it from looking for others. So it dials half of the places
+ * whoever else comes, and which links are kept is decided where their NodeIds are known.
+ */
+const LINKS = {
+  maxPeers: Number.POSITIVE_INFINITY,
+  maxClientConnections: MAX_NEIGHBOURS - MAX_INCOMING,
+}
+
 /** Joins the topic to be found and to find. It does not wait for the network. */
 export async function join(options: JoinOptions): Promise<Swarm> {
   const dht = await openDht(options)
   const dials = makeDials(() => swarm)
-  const swarm = new Hyperswarm({ dht, maxPeers: MAX_NEIGHBOURS, firewall: dials.refuse })
+  const swarm = new Hyperswarm({ dht, ...LINKS, firewall: dials.refuse })
   // A dial that is refused now may come again.
   swarm.on('ban', (peer) => peer.ban(false))
   swarm.on('connection', (stream) => {

@@ -34,6 +34,8 @@ declare module 'hyperswarm' {
     constructor(options: {
       dht: HyperDHT
       maxPeers?: number
+      /** Connections of this side's own dials, after which it dials no peer that it finds. */
+      maxClientConnections?: number
       /** True refuses the dial. Those of this side come without payload. */
       firewall?(remoteKey: Uint8Array, payload: object | null): boolean
     })

@@ -18,6 +18,7 @@ import {
   MAX_OPS_PER_BATCH,
   MAX_RECORD_BYTES,
   MAX_URL_BYTES,
+  MAX_VIAS,
 } from './limits.ts'
 import { decodeAdvert, decodePresence, type EdgeRecord, endOfSigned, finish } from './records.ts'
 
@@ -63,6 +64,8 @@ export interface Contact {
   readonly dhtKey: Uint8Array | undefined
   /** Where edges find it. */
   readonly urls: readonly string[]
+  /** Neighbours that pass signals on to it for those who cannot dial it. */
+  readonly vias: readonly NodeId[]
 }
 
 export interface Head extends Position {
@@ -128,11 +131,11 @@ export function signHead(
 ): Head {
   const w = writer().u8(FORMAT).bytes(keys.publicKey).u64(fields.epoch).u64(fields.index)
   w.u64(fields.beat).bytes(fields.headHash).bytes(fields.stateHash).u32(fields.edges)
-  const { dhtKey, urls } = fields.contact
+  const { dhtKey, urls, vias } = fields.contact
   w.block(dhtKey ?? new Uint8Array(0)).u8(urls.length)
   for (const url of urls) w.text(url)
-  // Count of `via` nodes: none yet.
-  w.u8(0)
+  w.u8(vias.length)
+  for (const via of vias) w.bytes(fromHex(via))
   return decodeHead(finish(w, (body) => sign('head', networkId, body, keys)))
 }
 
@@ -146,8 +149,6 @@ export function decodeHead(bytes: Uint8Array): Head {
   const stateHash = r.bytes(HASH_BYTES)
   const edges = r.u32()
   const contact = readContact(r)
-  const vias = r.u8()
-  r.bytes(vias * KEY_BYTES)
   endOfSigned(r)
   const home = toHex(homeKey)
   return {
@@ -212,7 +213,10 @@ function readContact(r: Reader): Contact {
       throw badFrame(`a node's URL ${JSON.stringify(url)}`)
     }
   }
-  return { dhtKey: dhtKey.length ? dhtKey : undefined, urls }
+  const viaCount = r.u8()
+  if (viaCount > MAX_VIAS) throw badFrame(`${viaCount} ways to one node`)
+  const vias = Array.from({ length: viaCount }, () => toHex(r.bytes(KEY_BYTES)))
+  return { dhtKey: dhtKey.length ? dhtKey : undefined, urls, vias }
 }
 
 function writeOp(w: Writer, op: Op): void {

@@ -11,17 +11,23 @@ export interface Claim {
   readonly peer: PeerId
   presence: Presence | undefined
   readonly adverts: Map<string, Advert>
-  /** When the presence came, by this node's clock. */
-  receivedAtMs: number
+  /** Until when the presence may be handed out, by this node's monotonic clock. */
+  expiresAtMs: number
+  /** Whether the presence was no further in the future than clocks may be apart when it came. */
+  isTimely: boolean
 }
 
 /** What this node holds of one home: the state that its log leads to. */
 export interface HomeState {
   readonly id: NodeId
+  /** Whether it is this node's own: its records were checked before they came here. */
+  isOwn: boolean
   position: Position
   /** Hash of the last batch applied; zeros before the first. */
   headHash: Uint8Array
   readonly digest: Digest
+  /** Of all its records. */
+  bytes: number
   readonly claims: Map<PeerId, Claim>
   contact: Contact
   /** The newest batches as signed, up to `position`, for those who missed some. */
@@ -29,7 +35,10 @@ export interface HomeState {
   /** The newest head as signed. */
   lastHead: Uint8Array | undefined
   beat: number
+  /** By this node's monotonic clock. */
   heardAtMs: number
+  /** How far its clock must be from this node's, if a record of it came from too far away in time. */
+  skewMs: number | undefined
 }
 
 /** Where a home's log stood when it was last heard of. */
@@ -42,15 +51,18 @@ export interface LastWord {
 export function emptyHome(id: NodeId, epoch: number, nowMs: number): HomeState {
   return {
     id,
+    isOwn: false,
     position: { epoch, index: 0 },
     headHash: new Uint8Array(32),
     digest: createDigest(),
+    bytes: 0,
     claims: new Map(),
-    contact: { dhtKey: undefined, urls: [] },
+    contact: { dhtKey: undefined, urls: [], vias: [] },
     recent: [],
     lastHead: undefined,
     beat: 0,
     heardAtMs: nowMs,
+    skewMs: undefined,
   }
 }
 

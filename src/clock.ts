@@ -1,8 +1,13 @@
 /** The clock: the only way in which the core learns the time and waits for it. */
 
 export interface Clock {
-  /** Milliseconds since 1970, as this machine believes. */
+  /** Milliseconds since 1970, as this machine believes; may jump when the machine is told better. */
   nowMs(): number
+  /**
+   * Reads like `nowMs` at the start and from then on only counts what passes, whatever becomes of
+   * `nowMs`: for how long ago something was. May stand still while the machine sleeps.
+   */
+  monotonicMs(): number
   /** Calls `fn` once after `delayMs`; the returned function cancels it. */
   after(delayMs: number, fn: () => void): () => void
 }
@@ -10,6 +15,7 @@ export interface Clock {
 /** The machine's own clock. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
+  monotonicMs: () => Math.floor(performance.timeOrigin + performance.now()),
   after: (delayMs, fn) => {
     const timer = setTimeout(fn, delayMs)
     return () => clearTimeout(timer)
@@ -29,7 +35,7 @@ export function repeat(clock: Clock, everyMs: number, fn: () => void): () => voi
 export interface ManualClock extends Clock {
   /** Turns the clock, running what falls due in its order and letting promises settle between. */
   advance(byMs: number): Promise<void>
-  /** Sets what `nowMs` says off by `byMs` without running any timer: a clock that lies. */
+  /** Steps the wall clock by `byMs`, which `monotonicMs` and timers do not follow. */
   skew(byMs: number): void
   readonly pending: number
 }
@@ -42,6 +48,7 @@ export function manualClock(startMs = 1_800_000_000_000): ManualClock {
   const timers = new Set<{ atMs: number; order: number; fn: () => void }>()
   return {
     nowMs: () => offsetMs + elapsedMs,
+    monotonicMs: () => startMs + elapsedMs,
     after: (delayMs, fn) => {
       const timer = { atMs: elapsedMs + Math.max(0, delayMs), order: order++, fn }
       timers.add(timer)

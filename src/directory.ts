@@ -1,20 +1,38 @@
 /** The directory: which edge is at home where, and in which topics, as all homes' logs say. */
 
 import type { Op } from './batch.ts'
+import { equal } from './bytes.ts'
 import { type Claim, emptyHome, type HomeState, type LastWord } from './claims.ts'
 import type { NodeId, PeerId } from './identity.ts'
-import { MAX_HOMES, MAX_SKEW_MS } from './limits.ts'
+import { AUDIT_ONE_IN, MAX_HOMES, MAX_QUARANTINED } from './limits.ts'
 import { type EdgeRecord, isAuthentic, type Presence } from './records.ts'
+import { isFromFuture, lifeMs } from './skew.ts'
 import { createTopicIndex, type TopicChange } from './topics.ts'
+
+export interface DirectoryOptions {
+  /** From 0 up to 1: draws samples, and the records to audit. */
+  readonly random?: (() => number) | undefined
+  /** How far the wall clock, of which every `nowMs` here is a reading, is ahead of the monotonic one. */
+  readonly aheadMs?: () => number
+}
 
 export interface Directory {
   readonly homes: ReadonlyMap<NodeId, HomeState>
   /** Homes that have left, so that what they once said does not bring them back. */
   readonly gone: ReadonlyMap<NodeId, LastWord>
+  /** Homes in quarantine, and until when. Nothing that they say is news. */
+  readonly banned: ReadonlyMap<NodeId, number>
+  /** Homes of which a record turned out forged since this was last emptied. */
+  readonly forgers: Set<NodeId>
   /** Edges that have a home. */
   readonly size: number
   /** Records of all homes. */
   readonly records: number
+  /** Bytes of these records. */
+  readonly bytes: number
+  /** Different topics that edges are in. */
+  readonly topics: number
+  hasTopic(tag: string): boolean
   /** The state of a home, made empty where there is none. */
   open(id: NodeId, epoch: number, nowMs: number): HomeState
   /** Forgets a home and all its claims. */
@@ -23,6 +41,14 @@ export interface Directory {
   expire(id: NodeId): void
   /** Notes that a home that had left is heard of again. */
   revive(id: NodeId): void
+  /** Drops a home and puts it in quarantine. */
+  banish(id: NodeId, untilMs: number): void
+  /** Ends the quarantines whose time is up; like `untilMs` by the monotonic clock. */
+  pardon(nowMs: number): void
+  /** What the monotonic clock reads, by which lives are counted, when the wall clock reads `nowMs`. */
+  monotonicMs(nowMs: number): number
+  /** Checks one record in so many, drawn at random; false if it was drawn and is forged. */
+  audit(record: EdgeRecord): boolean
   /** Changes a home's state; the outcome depends on that state and the change alone. */
   apply(home: HomeState, op: Op, nowMs: number): void
   /** What the winning home says of this edge, its signature checked; `undefined` if nobody does. */
@@ -33,24 +59,28 @@ export interface Directory {
   onChange(fn: (change: TopicChange) => void): void
 }
 
-type Verdict = 'good' | 'absent' | 'forged'
+type Verdict = 'good' | 'absent' | 'expired' | 'forged'
 
 interface PeerEntry {
   readonly claims: Claim[]
   winner: Claim | undefined
+  /** Of the session that was told of last. */
+  boxKey: Uint8Array | undefined
 }
 
-export function createDirectory(
-  networkId: Uint8Array,
-  random: () => number = Math.random,
-): Directory {
+export function createDirectory(networkId: Uint8Array, options: DirectoryOptions = {}): Directory {
+  const { random = Math.random, aheadMs = () => 0 } = options
   const homes = new Map<NodeId, HomeState>()
   const gone = new Map<NodeId, LastWord>()
+  const banned = new Map<NodeId, number>()
+  const forgers = new Set<NodeId>()
   const peers = new Map<PeerId, PeerEntry>()
   const topics = createTopicIndex(random)
   const good = new WeakSet<EdgeRecord>()
   const bad = new WeakSet<EdgeRecord>()
+  const monotonicMs = (nowMs: number): number => nowMs - aheadMs()
   let records = 0
+  let bytes = 0
   let size = 0
 
   const authentic = (record: EdgeRecord): boolean => {
@@ -63,6 +93,13 @@ export function createDirectory(
     return true
   }
 
+  /** The same of what a home says, which answers for it. */
+  const holds = (claim: Claim, record: EdgeRecord): boolean => {
+    if (authentic(record)) return true
+    forgers.add(claim.home.id)
+    return false
+  }
+
   /** Whether the claim may stand: nothing is known against it. */
   const standing = (claim: Claim, nowMs: number): boolean => {
     const { presence } = claim
@@ -70,7 +107,8 @@ export function createDirectory(
       presence !== undefined &&
       !bad.has(presence) &&
       presence.home === claim.home.id &&
-      presence.seq <= nowMs + MAX_SKEW_MS
+      monotonicMs(nowMs) <= claim.expiresAtMs &&
+      (claim.isTimely || !isFromFuture(presence, nowMs))
     )
   }
 
@@ -82,7 +120,7 @@ export function createDirectory(
     const ahead = (claim.presence as Presence).seq - (holder.presence as Presence).seq
     // Of two presences with one seq, every node has to choose the same.
     if (ahead < 0 || (ahead === 0 && claim.home.id > holder.home.id)) return false
-    return authentic(claim.presence as Presence)
+    return holds(claim, claim.presence as Presence)
   }
 
   const settle = (entry: PeerEntry, peer: PeerId, nowMs: number): void => {
@@ -95,15 +133,25 @@ export function createDirectory(
     size += Number(winner !== undefined) - Number(entry.winner !== undefined)
     entry.winner = winner
     topics.set(peer, winner ? visibleTags(winner) : [])
+    const { boxKey } = entry
+    entry.boxKey = winner?.presence?.boxKey
+    if (boxKey && entry.boxKey && !equal(boxKey, entry.boxKey)) topics.renew(peer)
     if (entry.claims.length === 0) peers.delete(peer)
   }
 
   const claimOf = (home: HomeState, peer: PeerId): Claim => {
     const known = home.claims.get(peer)
     if (known) return known
-    const claim: Claim = { home, peer, presence: undefined, adverts: new Map(), receivedAtMs: 0 }
+    const claim: Claim = {
+      home,
+      peer,
+      presence: undefined,
+      adverts: new Map(),
+      expiresAtMs: 0,
+      isTimely: false,
+    }
     home.claims.set(peer, claim)
-    const entry = peers.get(peer) ?? { claims: [], winner: undefined }
+    const entry = peers.get(peer) ?? { claims: [], winner: undefined, boxKey: undefined }
     entry.claims.push(claim)
     peers.set(peer, entry)
     return claim
@@ -118,20 +166,32 @@ export function createDirectory(
 
   const count = (home: HomeState, change: () => void): void => {
     records -= home.digest.size
+    bytes -= home.bytes
     change()
     records += home.digest.size
+    bytes += home.bytes
+  }
+
+  /** Weighs a presence by both clocks as it comes, so that no later jump of the wall clock undoes it. */
+  const date = (claim: Claim, presence: Presence, nowMs: number): void => {
+    const livesMs = lifeMs(presence, nowMs)
+    claim.expiresAtMs = monotonicMs(nowMs) + livesMs
+    claim.isTimely = claim.home.isOwn || !isFromFuture(presence, nowMs)
+    if (!claim.isTimely || livesMs < 0) claim.home.skewMs = presence.seq - nowMs
   }
 
   const put = (home: HomeState, record: EdgeRecord, nowMs: number): void => {
     const claim = claimOf(home, record.peer)
     if (record.kind === 'presence') {
       if (claim.presence && claim.presence.seq >= record.seq) return
+      home.bytes += record.bytes.length - (claim.presence?.bytes.length ?? 0)
       claim.presence = record
-      claim.receivedAtMs = nowMs
+      date(claim, record, nowMs)
       home.digest.set(record.peer, record.hash)
     } else {
       const known = claim.adverts.get(record.tag)
       if (known && known.seq >= record.seq) return
+      home.bytes += record.bytes.length - (known?.bytes.length ?? 0)
       claim.adverts.set(record.tag, record)
       home.digest.set(record.peer + record.tag, record.hash)
     }
@@ -141,7 +201,11 @@ export function createDirectory(
     const claim = home.claims.get(peer)
     if (!claim || (claim.presence && claim.presence.seq > seq)) return
     home.digest.set(peer, undefined)
-    for (const tag of claim.adverts.keys()) home.digest.set(peer + tag, undefined)
+    home.bytes -= claim.presence?.bytes.length ?? 0
+    for (const [tag, advert] of claim.adverts) {
+      home.digest.set(peer + tag, undefined)
+      home.bytes -= advert.bytes.length
+    }
     removeClaim(claim)
   }
 
@@ -150,6 +214,7 @@ export function createDirectory(
     const known = claim?.adverts.get(tag)
     if (!claim || !known || known.seq > seq) return
     claim.adverts.delete(tag)
+    home.bytes -= known.bytes.length
     home.digest.set(peer + tag, undefined)
     // Or a home could fill the memory of others with claims that count as no record.
     if (!claim.presence && claim.adverts.size === 0) removeClaim(claim)
@@ -160,11 +225,11 @@ export function createDirectory(
     const { presence } = claim
     const advert = tag === undefined ? undefined : claim.adverts.get(tag)
     if (!presence || (tag !== undefined && !advert)) return 'absent'
-    if (nowMs > claim.receivedAtMs + presence.ttlMs) return 'absent'
-    return authentic(presence) && (!advert || authentic(advert)) ? 'good' : 'forged'
+    if (monotonicMs(nowMs) > claim.expiresAtMs) return 'expired'
+    return holds(claim, presence) && (!advert || holds(claim, advert)) ? 'good' : 'forged'
   }
 
-  /** The winning claim; a forged one gives way to the next, until one holds or none is left. */
+  /** The winning claim; a forged or expired one gives way to the next, until one holds or none is left. */
   const locate = (peer: PeerId, tag: string | undefined, nowMs: number): Claim | undefined => {
     for (;;) {
       const entry = peers.get(peer)
@@ -172,9 +237,17 @@ export function createDirectory(
       if (!winner) return undefined
       const found = verdict(winner, tag, nowMs)
       if (found === 'good') return winner
-      if (found === 'forged') settle(entry, peer, nowMs)
+      if (found !== 'absent') settle(entry, peer, nowMs)
       if (entry.winner === winner) return undefined
     }
+  }
+
+  const expire = (id: NodeId): void => {
+    const home = homes.get(id)
+    if (!home) return
+    gone.set(id, { position: home.position, beat: home.beat })
+    if (gone.size > MAX_HOMES) gone.delete(gone.keys().next().value as NodeId)
+    drop(id)
   }
 
   const drop = (id: NodeId): void => {
@@ -182,41 +255,56 @@ export function createDirectory(
     if (!home) return
     homes.delete(id)
     records -= home.digest.size
+    bytes -= home.bytes
     for (const claim of [...home.claims.values()]) {
       removeClaim(claim)
       const entry = peers.get(claim.peer)
-      if (entry) settle(entry, claim.peer, home.heardAtMs)
+      if (entry) settle(entry, claim.peer, home.heardAtMs + aheadMs())
     }
   }
 
   return {
     homes,
     gone,
+    banned,
+    forgers,
     get size() {
       return size
     },
     get records() {
       return records
     },
+    get bytes() {
+      return bytes
+    },
+    get topics() {
+      return topics.size
+    },
+    hasTopic: (tag) => topics.count(tag) > 0,
     open: (id, epoch, nowMs) => {
       const known = homes.get(id)
       if (known) return known
-      const home = emptyHome(id, epoch, nowMs)
+      const home = emptyHome(id, epoch, monotonicMs(nowMs))
       homes.set(id, home)
       gone.delete(id)
       return home
     },
     drop,
-    expire: (id) => {
-      const home = homes.get(id)
-      if (!home) return
-      gone.set(id, { position: home.position, beat: home.beat })
-      if (gone.size > MAX_HOMES) gone.delete(gone.keys().next().value as NodeId)
-      drop(id)
-    },
+    expire,
     revive: (id) => {
       gone.delete(id)
     },
+    banish: (id, untilMs) => {
+      expire(id)
+      banned.delete(id)
+      banned.set(id, untilMs)
+      if (banned.size > MAX_QUARANTINED) banned.delete(banned.keys().next().value as NodeId)
+    },
+    pardon: (nowMs) => {
+      for (const [id, untilMs] of banned) if (untilMs <= nowMs) banned.delete(id)
+    },
+    monotonicMs,
+    audit: (record) => random() * AUDIT_ONE_IN >= 1 || authentic(record),
     apply: (home, op, nowMs) => {
       count(home, () => {
         if (op.kind === 'put') put(home, op.record, nowMs)
@@ -230,16 +318,16 @@ export function createDirectory(
     locate: (peer, nowMs) => locate(peer, undefined, nowMs),
     discover: (tag, limit, nowMs) => {
       const claims: Claim[] = []
-      const forged: PeerId[] = []
+      const fallen: PeerId[] = []
       for (const peer of topics.sample(tag)) {
         if (claims.length >= limit) break
         const winner = peers.get(peer)?.winner
         const found = winner && verdict(winner, tag, nowMs)
         if (found === 'good') claims.push(winner as Claim)
-        if (found === 'forged') forged.push(peer)
+        if (found === 'forged' || found === 'expired') fallen.push(peer)
       }
       // Only now, for it changes the list that the sample is drawn from.
-      for (const peer of forged) {
+      for (const peer of fallen) {
         const claim = locate(peer, tag, nowMs)
         if (claim && claims.length < limit) claims.push(claim)
       }

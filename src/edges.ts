@@ -12,13 +12,14 @@ import {
   MAX_DISCOVER,
   MAX_EDGES,
   MAX_EDGES_PER_ADDRESS,
-  MAX_SKEW_MS,
   MAX_TOPICS_PER_EDGE,
   MAX_WATCHES_PER_EDGE,
 } from './limits.ts'
-import { encodeFound, encodePush, type Found } from './messages.ts'
+import { encodeFound, encodePush } from './messages.ts'
 import { type Advert, type EdgeRecord, isAuthentic, type Presence } from './records.ts'
+import { createSamples, foundOf } from './samples.ts'
 import type { Session, SessionHost } from './session.ts'
+import { checkSkew } from './skew.ts'
 import type { TopicChange } from './topics.ts'
 
 export interface EdgesOptions {
@@ -49,21 +50,20 @@ export function createEdges(options: EdgesOptions): Edges {
   const watchers = new Map<string, Set<Session>>()
   const watches = new Map<Session, Set<string>>()
 
-  const checkRecord = (session: Session, record: EdgeRecord): void => {
+  /** `lastSeq` is the highest known of the edge. */
+  const checkRecord = (session: Session, record: EdgeRecord, lastSeq?: number): void => {
     if (record.peer !== session.peer || !isAuthentic(networkId, record)) {
       throw new SignalMeshError('BAD_SIGNATURE', `A ${record.kind} that the edge did not sign`)
     }
-    if (record.seq > clock.nowMs() + MAX_SKEW_MS) {
-      throw new SignalMeshError('CLOCK_SKEW', `A ${record.kind} from the future`)
-    }
+    checkSkew(record, clock.nowMs(), lastSeq)
   }
 
   const checkPresence = (session: Session, presence: Presence): void => {
-    checkRecord(session, presence)
+    const known = directory.locate(session.peer, clock.nowMs())?.presence
+    checkRecord(session, presence, known?.seq)
     if (presence.home !== identity.id) {
       throw new SignalMeshError('BAD_SIGNATURE', 'The presence names another home')
     }
-    const known = directory.locate(session.peer, clock.nowMs())?.presence
     if (known && known.seq >= presence.seq) throw staleRecord(known)
   }
 
@@ -90,15 +90,15 @@ export function createEdges(options: EdgesOptions): Edges {
       )
     }
     checkPresence(session, presence)
-    for (const advert of adverts) checkRecord(session, advert)
+    for (const advert of adverts) checkRecord(session, advert, presence.seq)
     if (replaced) forget(replaced)
     sessions.set(session.peer, session)
     const before = [...(log.state.claims.get(session.peer)?.adverts.keys() ?? [])]
-    log.add({ kind: 'put', record: presence })
-    for (const advert of adverts) log.add({ kind: 'put', record: advert })
     // The session before this one may have been in other topics.
     const tags = new Set(adverts.map((advert) => advert.tag))
     for (const tag of before) if (!tags.has(tag)) unadvertise(session, tag)
+    log.add({ kind: 'put', record: presence })
+    for (const advert of adverts) log.add({ kind: 'put', record: advert })
     replaced?.end(replacedBy(presence))
   }
 
@@ -118,8 +118,9 @@ export function createEdges(options: EdgesOptions): Edges {
   }
 
   const advertise = (session: Session, advert: Advert): void => {
-    checkRecord(session, advert)
-    const adverts = log.state.claims.get(session.peer)?.adverts
+    const claim = log.state.claims.get(session.peer)
+    checkRecord(session, advert, claim?.presence?.seq)
+    const adverts = claim?.adverts
     if (!adverts?.has(advert.tag) && (adverts?.size ?? 0) >= MAX_TOPICS_PER_EDGE) {
       throw new SignalMeshError('TOO_MANY', `An edge has at most ${MAX_TOPICS_PER_EDGE} topics`)
     }
@@ -174,13 +175,14 @@ export function createEdges(options: EdgesOptions): Edges {
       },
       advertise,
       unadvertise,
+      sample: createSamples({ clock, directory }),
       discover: (tag, limit) => {
         const { total, claims } = directory.discover(
           tag,
           Math.min(limit, MAX_DISCOVER),
           clock.nowMs(),
         )
-        return encodeFound({ total, found: claims.map((claim) => found(claim, tag)) })
+        return encodeFound({ total, found: claims.map((claim) => foundOf(claim, tag)) })
       },
       lookup: (peer) => {
         const presence = directory.locate(peer, clock.nowMs())?.presence
@@ -216,14 +218,10 @@ export function createEdges(options: EdgesOptions): Edges {
       if (session) leave(session)
     }
     const { presence } = claim
-    if (!presence || nowMs <= claim.receivedAtMs + presence.ttlMs) return
+    if (!presence || directory.monotonicMs(nowMs) <= claim.expiresAtMs) return
     log.add({ kind: 'remove-peer', peer: claim.peer, seq: presence.seq })
     session?.end(new SignalMeshError('STALE_RECORD', 'The presence has expired'))
   }
-}
-
-function found(claim: Claim, tag: string): Found {
-  return { presence: claim.presence as Presence, advert: claim.adverts.get(tag) as Advert }
 }
 
 function changeFrame(
@@ -235,7 +233,7 @@ function changeFrame(
   if (change.kind === 'leave') return encodePush({ tag, peer: fromHex(change.peer) })
   const claim = directory.locate(change.peer, nowMs)
   return claim?.adverts.has(change.tag)
-    ? encodePush({ tag, found: found(claim, change.tag) })
+    ? encodePush({ tag, found: foundOf(claim, change.tag) })
     : undefined
 }
 

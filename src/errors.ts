@@ -23,6 +23,7 @@ export type ErrorCode =
   | 'REPLACED'
   | 'DUPLICATE_NODE'
   | 'EQUIVOCATION'
+  | 'FORGED_RECORD'
   // what a bound or a rule refused
   | 'TOO_LARGE'
   | 'TOO_MANY'
@@ -64,6 +65,7 @@ export const CODE_NUMBERS: Readonly<Record<ErrorCode, number>> = {
   REPLACED: 28,
   DUPLICATE_NODE: 29,
   EQUIVOCATION: 30,
+  FORGED_RECORD: 31,
   TOO_LARGE: 40,
   TOO_MANY: 41,
   RATE_LIMITED: 42,
@@ -109,6 +111,11 @@ export class SignalMeshError extends Error {
     this.retryAfterMs = options.retryAfterMs
     this.evidence = options.evidence
   }
+}
+
+/** Whether a home itself is to blame, whoever passed its words on. */
+export function isHomesFault({ code }: SignalMeshError): boolean {
+  return code === 'EQUIVOCATION' || code === 'FORGED_RECORD'
 }
 
 /** The error itself if it is ours, else one of `code` with it as the cause. */

@@ -6,20 +6,22 @@ import { badFrame, equal, fromHex, toHex } from './bytes.ts'
 import { hash } from './crypto.ts'
 import { SignalMeshError } from './errors.ts'
 import type { NodeId } from './identity.ts'
-import { MAX_BATCH_BYTES, MAX_SEEN_PACKETS, SEEN_PACKETS_MS } from './limits.ts'
+import { MAX_PROOF_BYTES, MAX_SEEN_PACKETS, SEEN_PACKETS_MS } from './limits.ts'
 
-/** The largest batch, and the byte before it that says what it is. */
-const MAX_DATA_BYTES = MAX_BATCH_BYTES + 1
+/** The largest proof, and the byte before it that says what it is. */
+const MAX_DATA_BYTES = MAX_PROOF_BYTES + 1
 
 export interface GossipOptions {
   readonly id: NodeId
   send(neighbour: NodeId, packet: Uint8Array): void
+  /** Whether to read a packet of so many bytes from a neighbour at all. */
+  takes(neighbour: NodeId, bytes: number): boolean
   /**
    * Looks at data before it is marked as seen and passed on.
-   * @returns its origin if it is new, else `undefined`
+   * @returns its origin if it is new and there is time for it, else `undefined`
    * @throws SignalMeshError if it is not what it says
    */
-  check(data: Uint8Array): NodeId | undefined
+  check(data: Uint8Array, from: NodeId): NodeId | undefined
   /** Takes data that is new here, with the neighbour it came from. */
   deliver(data: Uint8Array, from: NodeId): void
 }
@@ -57,6 +59,8 @@ export function createGossip(options: GossipOptions): Gossip {
   return {
     publish: (data) => void broadcast.publish(b4a.from(data), { seqno: b4a.from(hash([data])) }),
     receive: (bytes, neighbour) => {
+      // Before the hash, which costs the most of all that follows for a packet that is no news.
+      if (!options.takes(neighbour, bytes.length)) return
       const packet = readPacket(bytes)
       // A forger who copied origin and number would otherwise silence the real packet.
       if (!equal(packet.seqno, hash([packet.data]))) {
@@ -66,7 +70,7 @@ export function createGossip(options: GossipOptions): Gossip {
       if (toHex(packet.sender) !== neighbour) {
         throw new SignalMeshError('BAD_SIGNATURE', 'A packet names another sender than its bringer')
       }
-      const origin = options.check(packet.data)
+      const origin = options.check(packet.data, neighbour)
       if (origin === undefined) return
       if (origin !== toHex(packet.origin)) {
         throw new SignalMeshError('BAD_SIGNATURE', 'A packet names another origin than its signer')

@@ -41,7 +41,12 @@ const BATCH_FRAME_BYTES = 256
 
 export function createHomeLog(options: HomeLogOptions): HomeLog {
   const { identity, networkId, directory, clock } = options
-  let state = directory.open(identity.id, options.epoch, clock.nowMs())
+  const open = (epoch: number): HomeState => {
+    const opened = directory.open(identity.id, epoch, clock.nowMs())
+    opened.isOwn = true
+    return opened
+  }
+  let state = open(options.epoch)
   let pending: Op[] = []
   let pendingBytes = 0
   let cancelTimer: (() => void) | undefined
@@ -84,13 +89,13 @@ export function createHomeLog(options: HomeLogOptions): HomeLog {
       flush()
       const records = recordsOf(state)
       directory.drop(identity.id)
-      state = directory.open(identity.id, epoch, clock.nowMs())
+      state = open(epoch)
       for (const record of records) add({ kind: 'put', record })
     },
     head: (contact) => {
       flush()
       state.beat += 1
-      state.heardAtMs = clock.nowMs()
+      state.heardAtMs = clock.monotonicMs()
       state.contact = contact
       const head = signHead(networkId, identity.keys, {
         ...state.position,

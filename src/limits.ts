@@ -7,6 +7,8 @@ const HOUR_MS = 60 * MINUTE_MS
 
 // --- sizes ---
 
+/** A node's first frame: samples of 8 edges with all that their records may hold take 9 KiB. */
+export const MAX_HELLO_BYTES: number = 16 * KIB
 /** Largest frame on any link; twice the largest signal, so that headers never decide. */
 export const MAX_FRAME_BYTES: number = 64 * KIB
 /** Largest signal payload; a description with 20 media sections takes about 20 KiB. */
@@ -15,8 +17,10 @@ export const MAX_SIGNAL_BYTES: number = 32 * KIB
 export const MAX_NOISE_BYTES: number = 65_535
 /** Largest signed record; a presence takes about 250 bytes, an advert about 500 with `info`. */
 export const MAX_RECORD_BYTES: number = 4 * KIB
-/** Largest signed batch of a home's log: about 60 adverts, and half a frame. */
-export const MAX_BATCH_BYTES: number = 32 * KIB
+/** Largest signed batch of a home's log: about 60 adverts, and so that two fit a frame as a proof. */
+export const MAX_BATCH_BYTES: number = 31 * KIB
+/** Largest proof that a home lies: two of its batches, each behind its kind and its length. */
+export const MAX_PROOF_BYTES: number = 2 * MAX_BATCH_BYTES + 7
 /** Largest signed head; each node multicasts one every heartbeat. */
 export const MAX_HEAD_BYTES: number = 2 * KIB
 /** Largest extension area of a signed structure. */
@@ -33,18 +37,20 @@ export const MAX_NAME_BYTES: number = 1 * KIB
 export const MAX_REASON_BYTES: number = 120
 /** Most public URLs that a node names in its contact block. */
 export const MAX_CONTACT_URLS: number = 4
+/** Most neighbours that a node names as ways to it: enough to lose two. */
+export const MAX_VIAS: number = 3
 /** Longest URL in a contact block. */
 export const MAX_URL_BYTES: number = 256
 
 // --- counts ---
 
-/** Frames that wait for a link's first subscriber. */
+/** Frames that wait for a link's first subscriber, who comes within a turn or two. */
 export const MAX_EARLY_FRAMES: number = 64
-/** Messages that wait on a connection for the first to listen. */
+/** Messages that wait on a connection for the first to listen: a page that is still loading. */
 export const MAX_EARLY_MESSAGES: number = 1_024
-/** Topics that one edge may advertise. */
+/** Topics that one edge may advertise: an advert is about 300 bytes on every node of the mesh. */
 export const MAX_TOPICS_PER_EDGE: number = 64
-/** Topics that one edge may watch. */
+/** Topics that one edge may watch: each change of one is a frame to every watcher. */
 export const MAX_WATCHES_PER_EDGE: number = 64
 /** Edges at home with one node; 25,000 idle edges take about 300 MB. */
 export const MAX_EDGES: number = 25_000
@@ -54,73 +60,179 @@ export const MAX_EDGES_PER_ADDRESS: number = 512
 export const MAX_RECORDS_PER_HOME: number = 100_000
 /** Records of all homes in one directory; about 600 bytes each. */
 export const MAX_RECORDS: number = 1_000_000
-/** Homes in one directory. */
+/** Bytes of all records in one directory: as many records at the 540 bytes that they usually take. */
+export const MAX_DIRECTORY_BYTES: number = 512 * KIB * KIB
+/** Bytes of one home's records: as many records at 670 bytes each. */
+export const MAX_BYTES_PER_HOME: number = 64 * KIB * KIB
+/** Different topics in one directory; each costs some 300 bytes beside its records. */
+export const MAX_TOPICS: number = 500_000
+/** Records that a home unknown to the list may have at first, where room is scarce: 1,000 edges. */
+export const FIRST_RECORDS_PER_HOME: number = 4 * KIB
+/** The part of every total that only listed homes may fill. */
+export const RESERVED_SHARE: number = 1 / 4
+/** Homes in one directory: a head of each in ten seconds is 400 a second to take in and pass on. */
 export const MAX_HOMES: number = 4_096
+/** Nodes in an allow-list. */
+export const MAX_MEMBERS: number = MAX_HOMES
 /** Links to other nodes; Hyperswarm's own default for peers. */
 export const MAX_NEIGHBOURS: number = 64
+/** Of these, links that unlisted nodes dialled: half, so that strangers can never take all. */
+export const MAX_INCOMING: number = MAX_NEIGHBOURS / 2
+/** Links to unlisted nodes of one address group: a provider's rack, and an eighth of all. */
+export const MAX_LINKS_PER_GROUP: number = 8
 /** Links that have not proved a NodeId yet. */
 export const MAX_LINK_HANDSHAKES: number = 64
-/** Changes in one batch of a log. */
+/** Of these, incoming ones, so that strangers who say nothing leave room for own dials. */
+export const MAX_INCOMING_HANDSHAKES: number = MAX_LINK_HANDSHAKES / 2
+/** Neighbours remembered over a restart; two, as Bitcoin Core does. */
+export const MAX_ANCHORS: number = 2
+/** Homes kept out because they lied; beyond that the longest kept out comes back early. */
+export const MAX_QUARANTINED: number = 1_024
+/** Of so many edges' signatures that a home brings, one is checked at once, drawn at random. */
+export const AUDIT_ONE_IN: number = 64
+/** Pulls that one neighbour may spoil before it is asked for no more for a while. */
+export const MAX_SPOILED_PULLS: number = 3
+/** What an edge may count up from its last presence if clocks say otherwise: all adverts, 16 times. */
+export const MAX_SEQ_STEP: number = 16 * MAX_TOPICS_PER_EDGE
+/** Changes in one batch of a log: more than 20 ms bring, and checked in some 20 ms. */
 export const MAX_OPS_PER_BATCH: number = 256
 /** Batches that a home keeps for those who missed some; older needs are met by a snapshot. */
 export const MAX_KEPT_BATCHES: number = 256
 /** And how many bytes of them, about 2,000 changes: 4,096 hostile homes cost 2 GiB at most. */
 export const MAX_KEPT_BATCHES_BYTES: number = 512 * KIB
-/** Peers in one discover answer. */
+/** Peers in one discover answer: more than a page calls, and two thirds of a frame. */
 export const MAX_DISCOVER: number = 50
-/** Peers in the sample of a node's first answer. */
+/** Peers in the samples of a node's first frame, of all topics named together. */
 export const MAX_SAMPLE: number = 8
-/** Nodes named to an edge as other homes. */
+/** Topics that an edge names when it dials; each takes 67 characters of the URL. */
+export const MAX_NAMED_TOPICS: number = 4
+/** Nodes named to an edge as other homes: one of eight is up when most have gone. */
 export const MAX_OTHER_HOMES: number = 8
-/** Requests that one link has open in each direction. */
+/** Requests that one link has open in each direction: pulls of as many homes at once. */
 export const MAX_REQUESTS_IN_FLIGHT: number = 256
-/** Broadcast packets remembered as seen, and for how long: more than can be under way at once. */
+/** Broadcast packets remembered as seen: more than can be under way at once. */
 export const MAX_SEEN_PACKETS: number = 20_000
+/** Milliseconds for which they are remembered; no packet is on its way through a mesh for longer. */
 export const SEEN_PACKETS_MS: number = 60_000
-/** Snapshots kept while somebody pulls them page by page. */
+/** Snapshots kept while somebody pulls them page by page; each may be a home's 64 MiB. */
 export const MAX_KEPT_SNAPSHOTS: number = 4
-/** Signals that wait for one link to be dialled. */
+/** Signals that wait for one link to be dialled: a dozen connects with 20 candidates each. */
 export const MAX_SIGNALS_PER_DIAL: number = 256
-/** Callers remembered by the presence that they showed, until gossip has brought it. */
+/** Links that a node keeps up because signals asked for them, besides those of its swarm's choice. */
+export const MAX_ON_DEMAND_LINKS: number = 32
+/** Signals to other homes held until a word about them may have come. */
+export const MAX_HELD_SIGNALS: number = 4_096
+/** Edges remembered by a presence that was shown before gossip has brought it. */
 export const MAX_CALLERS: number = 4_096
+/** Senders, targets, nodes and addresses remembered for their rates: twice this, of each. */
+export const MAX_COUNTED: number = 10_000
 /** Times that a node goes above a later life of its own; more, and somebody else lives it now. */
 export const MAX_RISES: number = 3
-/** Homes that are being dialled at once. */
+/** Homes that are being dialled at once; each is a DHT look-up with its packets. */
 export const MAX_DIALS: number = 32
-/** Connection attempts that an edge has open at once. */
+/** Connection attempts that an edge has open at once; browsers allow about 500 RTC connections. */
 export const MAX_ATTEMPTS: number = 256
-/** Calls remembered as over, so that a replayed opening signal asks nobody again. */
+/** Calls remembered as over, 32 bytes each, so that a replayed opening signal asks nobody again. */
 export const MAX_ENDED_CALLS: number = 4_096
-/** How far behind the newest counter a sealed signal may come (RFC 6479 uses the same idea). */
-export const SIGNAL_WINDOW: number = 1_024
-/** Sealed signals that wait for their keys. */
+/** Sealed signals that wait for one before them: two full answers with their candidates. */
 export const MAX_WAITING_SIGNALS: number = 64
-/** Forged second messages that an attempt ignores before it gives up. */
+/** Second messages that an attempt looks at, forged or not, each a key exchange of 1 ms. */
 export const MAX_BAD_SIGNALS: number = 16
-/** Nodes that a signal may pass after the sender's home: the target's home, and one spare. */
+/** Links that a signal may pass between nodes: to a via node, and from there to the target's home. */
 export const MAX_HOPS: number = 2
 
 // --- rates ---
 
-/** Signals per second that one edge may send, and the burst: 20 connects with 20 candidates. */
+/** Signals per second that one edge may send: five connects with 20 candidates each. */
 export const SIGNALS_PER_SECOND: number = 100
+/** Signals that it may send at once: 20 such connects, a page that comes into a full room. */
 export const SIGNALS_BURST: number = 400
-/** Opening signals per second from one edge to one home's edges, and the burst. */
+/** Opening signals per second from one edge to one home's edges: faster than anybody calls by hand. */
 export const OPENS_PER_SECOND: number = 10
+/** And at once: as many as one discover answer names. */
 export const OPENS_BURST: number = 50
-/** Requests per second that one edge may make, and the burst. */
+/** Opening signals per second to one edge, each about 1 ms of its work. */
+export const TARGET_OPENS_PER_SECOND: number = 50
+/** And at once: a full room that calls a newcomer. */
+export const TARGET_OPENS_BURST: number = 200
+/** Opening signals per second from one address (IPv6: one /64): 20 edges at their own rate. */
+export const ADDRESS_OPENS_PER_SECOND: number = 200
+/** And at once: a school whose pages all open with the bell. */
+export const ADDRESS_OPENS_BURST: number = 2_000
+/** Opening signals per second over one node's link, each perhaps a signature to check: 3 % of a core. */
+export const NODE_OPENS_PER_SECOND: number = 500
+/** And at once: four seconds of that. */
+export const NODE_OPENS_BURST: number = 2_000
+/** The same of those that it brings for other homes, which it could have made up. */
+export const VIA_OPENS_PER_SECOND: number = 20
+/** And at once: five seconds of that. */
+export const VIA_OPENS_BURST: number = 100
+/** Signals per second that a node passes on for one other, unpaid: two and a half connects. */
+export const VIA_SIGNALS_PER_SECOND: number = 200
+/** And at once: ten connects. */
+export const VIA_SIGNALS_BURST: number = 800
+/** First frames with samples per second to one address: each up to 9 KiB for who has proved nothing. */
+export const SAMPLES_PER_SECOND: number = 10
+/** And at once: to all edges that one address may have. */
+export const SAMPLES_BURST: number = MAX_EDGES_PER_ADDRESS
+/** Requests per second that one edge may make: each is a look-up of microseconds. */
 export const REQUESTS_PER_SECOND: number = 20
+/** And at once: to advertise and watch as many topics as an edge may have, and discover in some. */
 export const REQUESTS_BURST: number = 200
+
+/** Bytes of gossip per second from one neighbour; a mesh of a million edges makes about a quarter of that. */
+export const GOSSIP_BYTES_PER_SECOND: number = 1024 * KIB
+/** And at once: what a mesh says in a few seconds in which the link was busy. */
+export const GOSSIP_BYTES_BURST: number = 16 * 1024 * KIB
+/** Changes per second in new batches from one neighbour: a million edges that renew each hour, sevenfold. */
+export const GOSSIP_RECORDS_PER_SECOND: number = 2_000
+/** And at once: the edges of a home that restarts. */
+export const GOSSIP_RECORDS_BURST: number = 20_000
+/** New heads per second from one neighbour: twice what the most homes there can be send. */
+export const GOSSIP_HEADS_PER_SECOND: number = 1_000
+/** And at once: two of each home that there can be. */
+export const GOSSIP_HEADS_BURST: number = 8_192
+/** Homes unknown so far, per second from one neighbour: new names cost nothing to make up. */
+export const NEW_HOMES_PER_SECOND: number = 8
+/** And at once: the mesh that a newcomer meets. */
+export const NEW_HOMES_BURST: number = 1_024
+/** Changes per second of one home, whoever brings them: half of what a neighbour may bring. */
+export const HOME_RECORDS_PER_SECOND: number = 1_000
+/** And at once: its edges, when it restarts. */
+export const HOME_RECORDS_BURST: number = 20_000
+/** Bytes per second of one home's batches: those changes at 512 bytes each. */
+export const HOME_BYTES_PER_SECOND: number = 512 * KIB
+/** And at once: that burst at 400 bytes each. */
+export const HOME_BYTES_BURST: number = 8 * 1024 * KIB
+/** Heads per second of one home: one for each heartbeat and each new neighbour. */
+export const HOME_HEADS_PER_SECOND: number = 2
+/** And at once: a home that links with as many neighbours as it may have, twice. */
+export const HOME_HEADS_BURST: number = 128
+/** Bytes per second pulled from one neighbour, in the mean: what a fast link brings anyhow. */
+export const PULL_BYTES_PER_SECOND: number = 8 * 1024 * KIB
+/** Bytes per second pulled of one home: a quarter of that, so that one does not hold up all. */
+export const HOME_PULL_BYTES_PER_SECOND: number = 2 * 1024 * KIB
+/** And of each at once: the largest home. */
+export const PULL_BYTES_BURST: number = 64 * 1024 * KIB
+/** Lines per second about refused nodes in the log, so that a flood of them does not fill the disk. */
+export const REFUSAL_LINES_PER_SECOND: number = 0.1
+/** And at once: enough to see what is going on. */
+export const REFUSAL_LINES_BURST: number = 16
 
 // --- buffers ---
 
 /** A slow reader is closed above this many queued bytes: 16 of the largest frames. */
 export const MAX_BUFFERED_BYTES: number = 1024 * KIB
+/** Bytes of all signals held until a word about them may have come: 2,000 of 2 KiB. */
+export const MAX_HELD_BYTES: number = 4 * 1024 * KIB
+/** Bytes of all signals that wait for links to be dialled. */
+export const MAX_WAITING_BYTES: number = 8 * 1024 * KIB
 
 // --- times ---
 
-/** An edge's proof, or a node's handshake, must be complete by then. */
+/** An edge's proof must be complete by then: two round trips, also over a very slow network. */
 export const EDGE_PROOF_MS: number = 10 * SECOND_MS
+/** A handshake between nodes must be complete by then: three messages between servers. */
 export const LINK_HANDSHAKE_MS: number = 5 * SECOND_MS
 /** A link that was silent for this long is asked for a sign of life; NATs forget after 30 s. */
 export const PING_AFTER_MS: number = 20 * SECOND_MS
@@ -138,18 +250,46 @@ export const RECORD_TTL_MS: number = 2 * HOUR_MS
 export const RECORD_RENEW_MS: number = 1 * HOUR_MS
 /** Longest life that a record may claim. */
 export const MAX_RECORD_TTL_MS: number = 24 * HOUR_MS
-/** How far ahead of this node's clock a record's `seq` may be. */
+/** How far a record's `seq` may be ahead of this node's clock, and its end behind it. */
 export const MAX_SKEW_MS: number = 10 * MINUTE_MS
+/** A home that was proved to lie is kept out for this long; long enough for its operator to notice. */
+export const QUARANTINE_MS: number = 1 * HOUR_MS
+/** A home that lied without leaving a proof for others is kept out for this long. */
+export const DOUBT_MS: number = 1 * MINUTE_MS
+/** A neighbour that spoiled too many pulls is not asked again for this long. */
+export const SPOILED_PAUSE_MS: number = 10 * MINUTE_MS
+/** What an edge handed to its home should be known to other nodes by then. */
+export const WITNESS_AFTER_MS: number = 5 * SECOND_MS
+/** How long after other nodes knew nothing they are asked again, before the home is left. */
+export const WITNESS_AGAIN_MS: number = 10 * SECOND_MS
+/** How often an idle edge asks another node for its records: a socket and about 3 KB each time. */
+export const WITNESS_EVERY_MS: number = 10 * MINUTE_MS
+/** A node that is asked as a witness says its first frame by then. */
+export const WITNESS_TIMEOUT_MS: number = 5 * SECOND_MS
 /** A request between nodes, or of an edge to its home, is answered by then. */
 export const REQUEST_TIMEOUT_MS: number = 10 * SECOND_MS
 /** A pull of one home ends by then, so that a slow neighbour keeps no other from serving it. */
 export const PULL_TIMEOUT_MS: number = 2 * MINUTE_MS
 /** A node that is pulling a home itself lets a neighbour's pull wait for at most this long. */
 export const PULL_WAIT_MS: number = 2 * SECOND_MS
+/** A home for which there was no room is not pulled again for this long. */
+export const REFUSED_FOR_MS: number = 1 * MINUTE_MS
+/** What an unlisted home may have where room is scarce doubles in this time: full after 5 hours. */
+export const ROOM_DOUBLES_MS: number = 1 * HOUR_MS
+/** Homes met this soon after the start count as old: who has just come cannot tell who was first. */
+export const START_GRACE_MS: number = 10 * MINUTE_MS
+/** A home away for longer than this has to earn its room again. */
+export const HOME_FORGOTTEN_MS: number = 1 * HOUR_MS
+/** A neighbour may become an anchor when its link has been up for this long. */
+export const ANCHOR_AFTER_MS: number = 1 * MINUTE_MS
 /** A link to a target's home is dialled for at most this long. */
 export const DIAL_TIMEOUT_MS: number = 8 * SECOND_MS
 /** A node that could not be dialled is not tried again for this long. */
 export const DIAL_RETRY_MS: number = 5 * SECOND_MS
+/** A word about a signal counts for this long after it went out; then its edge has sent it twice. */
+export const HELD_MS: number = 5 * SECOND_MS
+/** How long an edge is asked to wait when a link or a budget is full for the moment. */
+export const BUSY_RETRY_MS: number = 500
 /** An edge that found no home by then gives up joining. */
 export const JOIN_TIMEOUT_MS: number = 30 * SECOND_MS
 /** A connection attempt ends by then, unless the caller says otherwise. */
@@ -158,10 +298,9 @@ export const CONNECT_TIMEOUT_MS: number = 30 * SECOND_MS
 export const RESEND_AFTER_MS: number = 2 * SECOND_MS
 /** A refused call is kept for this long, so that a lost refusal can be said again. */
 export const LINGER_MS: number = 6 * SECOND_MS
-/** How often it is sent again. */
+/** How often it is sent again, each time after twice as long: for half a minute in all. */
 export const MAX_RESENDS: number = 4
-/** First and last step of an edge's back-off between homes. */
+/** First step of an edge's back-off between homes: nobody notices so short a gap. */
 export const BACKOFF_FIRST_MS: number = 250
+/** Its longest step: an edge is back soon after its home is, and idle knocks cost a home little. */
 export const BACKOFF_MAX_MS: number = 15 * SECOND_MS
-/** A stopping node waits for its goodbyes for at most this long. */
-export const SHUTDOWN_MS: number = 1_500

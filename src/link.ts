@@ -73,7 +73,7 @@ export function makeLink(channel: LinkChannel): LinkSource {
     if (ended) return
     if (subscriber) subscriber(frame)
     else if (early.length < MAX_EARLY_FRAMES) early.push(frame)
-    else link.close('TOO_MANY_EARLY_FRAMES')
+    else link.close('TOO_MANY')
   }
   return { link, receive, end }
 }

@@ -1,5 +1,6 @@
 /** The mesh as one node takes part in it: links, multicast and pulls that keep its directory in step. */
 
+import { createAdmission, type Members, NO_MEMBERS } from './admission.ts'
 import {
   type Contact,
   decodeBatch,
@@ -11,15 +12,19 @@ import {
 import { concat } from './bytes.ts'
 import type { Clock } from './clock.ts'
 import { createDirectory, type Directory } from './directory.ts'
-import { asMeshError, SignalMeshError } from './errors.ts'
+import { differsFromKept, type Said } from './equivocation.ts'
+import { asMeshError, isHomesFault, SignalMeshError } from './errors.ts'
 import { createGossip } from './gossip.ts'
 import { createHomeLog, type HomeLog } from './homelog.ts'
 import type { Identity, NodeId } from './identity.ts'
-import { HOME_EXPIRES_MS, MAX_HOMES, MAX_RISES } from './limits.ts'
+import { HOME_EXPIRES_MS, MAX_RISES } from './limits.ts'
 import type { Log } from './log.ts'
 import { FRAME } from './messages.ts'
 import { createNeighbours, type Neighbours } from './neighbours.ts'
+import { createPace } from './pace.ts'
+import { createQuarantine } from './quarantine.ts'
 import { applyBatch, applyHead, isFresh, isNews } from './replica.ts'
+import { createSkewWatch } from './skew.ts'
 import { createSync } from './sync.ts'
 
 export interface MeshOptions {
@@ -28,11 +33,14 @@ export interface MeshOptions {
   readonly epoch: number
   readonly clock: Clock
   readonly log: Log
+  /** Nodes that the operator has named; default: none. */
+  readonly members?: Members
   /** How this node can be reached, as it now is. */
   contact(): Contact
   onSignal(frame: Uint8Array, from: NodeId): void
   /** A link to the node has come up. */
   onLinked(node: NodeId): void
+  onUnlinked(node: NodeId): void
   /** The log goes on in a new epoch, which has to be kept. */
   onEpoch(epoch: number): void
   /** Another process speaks with this node's key. */
@@ -44,6 +52,8 @@ export interface Mesh {
   /** This node's own log. */
   readonly log: HomeLog
   readonly neighbours: Neighbours
+  /** Whether a node may take part in this mesh. */
+  admits(node: NodeId): boolean
   /** Multicasts a sign of life. */
   beat(): void
   /** Forgets homes that have fallen silent. */
@@ -52,37 +62,70 @@ export interface Mesh {
 }
 
 /** The first byte of multicast data. */
-const DATA = { batch: 1, head: 2 } as const
+const DATA = { batch: 1, head: 2, proof: 3 } as const
 
 export function createMesh(options: MeshOptions): Mesh {
   const { identity, networkId, clock, log } = options
-  const directory = createDirectory(networkId)
+  const directory = createDirectory(networkId, {
+    aheadMs: () => clock.nowMs() - clock.monotonicMs(),
+  })
+  const { members = NO_MEMBERS } = options
+  const admission = createAdmission({ self: identity.id, members, clock, log })
+  const pace = createPace(clock)
+  const watchSkew = createSkewWatch(log)
   let rises = 0
 
+  /** Whether to hear of the home; what there is no place for is not passed on either. */
+  const isWelcome = (home: NodeId, from: NodeId): boolean => {
+    if (directory.homes.has(home)) return true
+    try {
+      admission.checkHome(directory, home)
+    } catch (error) {
+      admission.noteRefusal('home', home, asMeshError(error))
+      return false
+    }
+    return pace.takesHome(from)
+  }
+
   /** Says who signed the data if it is news, so that only that is passed on. */
-  const check = (data: Uint8Array): NodeId | undefined => {
+  const check = (data: Uint8Array, from: NodeId): NodeId | undefined => {
+    if (data[0] === DATA.proof) {
+      // Who believes it tells its own neighbours; this packet goes no further.
+      quarantine.hear(data.subarray(1))
+      return undefined
+    }
     // Most packets are copies of one that came before, so they are not read further than this.
-    if (!isNewsHere(directory, data)) return undefined
+    const isNew = isNewsHere(directory, data)
+    if (!isNew && !isOddHere(directory, data)) return undefined
     const signed = decode(data)
-    if (signed.home === identity.id) return undefined
-    if (isSignedByHome(networkId, signed)) return signed.home
+    if (signed.home === identity.id || !isWelcome(signed.home, from)) return undefined
+    // Before the signature is checked, which costs the most.
+    if (!pace.takesNews(from, signed)) return undefined
+    if (isSignedByHome(networkId, signed)) {
+      if (!pace.takesOfHome(signed)) return undefined
+      if (isNew) return signed.home
+      take(signed, from)
+      return undefined
+    }
     throw new SignalMeshError(
       'BAD_SIGNATURE',
       `Home ${signed.home} did not sign this ${signed.kind}`,
     )
   }
 
-  const deliver = (data: Uint8Array, from: NodeId): void => {
-    const signed = decode(data)
+  const take = (signed: Said, from: NodeId): void => {
     try {
       const isBehind =
         signed.kind === 'batch'
-          ? applyBatch(directory, signed, clock.nowMs()) === 'gap'
-          : applyHead(directory, signed, clock.nowMs()).behind
+          ? applyBatch(directory, signed, clock.nowMs(), admission) === 'gap'
+          : applyHead(directory, signed, clock.nowMs(), admission).behind
       if (isBehind) void sync.pull(from, signed.home)
     } catch (error) {
-      const { code, message } = asMeshError(error)
-      log.warn('Refused what a home says', { node: signed.home, code, why: message })
+      const failure = asMeshError(error)
+      if (admission.noteRefusal('home', signed.home, failure)) return
+      const { code, message } = failure
+      if (isHomesFault(failure)) quarantine.accuse(signed.home, failure)
+      else log.warn('Refused what a home says', { node: signed.home, code, why: message })
     }
   }
 
@@ -91,8 +134,17 @@ export function createMesh(options: MeshOptions): Mesh {
     send: (neighbour, packet) => {
       neighbours.send(neighbour, concat(Uint8Array.of(FRAME.gossip), packet))
     },
+    takes: pace.takesPacket,
     check,
-    deliver,
+    deliver: (data, from) => take(decode(data), from),
+  })
+  const quarantine = createQuarantine({
+    networkId,
+    directory,
+    clock,
+    log,
+    self: identity.id,
+    publish: (proof) => gossip.publish(concat(Uint8Array.of(DATA.proof), proof)),
   })
   const homeLog = createHomeLog({
     identity,
@@ -113,6 +165,7 @@ export function createMesh(options: MeshOptions): Mesh {
     networkId,
     clock,
     log,
+    admission,
     serve: () => sync.serve,
     onGossip: gossip.receive,
     onSignal: options.onSignal,
@@ -128,6 +181,7 @@ export function createMesh(options: MeshOptions): Mesh {
       gossip.setNeighbours(neighbours.ids)
       // Its own word over its own link: no need to wait for its silence.
       if (goodbye === 'GOING_AWAY') directory.expire(id)
+      options.onUnlinked(id)
     },
   })
   const sync = createSync({
@@ -135,6 +189,8 @@ export function createMesh(options: MeshOptions): Mesh {
     directory,
     clock,
     log,
+    admission,
+    pace,
     self: identity.id,
     request: neighbours.request,
     onOwnHead: ({ epoch }) => {
@@ -150,6 +206,8 @@ export function createMesh(options: MeshOptions): Mesh {
       options.onEpoch(epoch + 1)
       beat()
     },
+    neighbours: () => neighbours.ids,
+    onFault: quarantine.accuse,
     flush: homeLog.flush,
   })
 
@@ -157,10 +215,15 @@ export function createMesh(options: MeshOptions): Mesh {
     directory,
     log: homeLog,
     neighbours,
+    admits: admission.admits,
     beat,
     sweep: () => {
+      admission.sweep(directory)
+      quarantine.sweep()
       for (const home of [...directory.homes.values()]) {
-        if (home.id === identity.id || clock.nowMs() - home.heardAtMs <= HOME_EXPIRES_MS) continue
+        watchSkew(home)
+        if (home.id === identity.id || clock.monotonicMs() - home.heardAtMs <= HOME_EXPIRES_MS)
+          continue
         log.info('Home has left the mesh', { node: home.id, edges: home.claims.size })
         directory.expire(home.id)
       }
@@ -178,9 +241,7 @@ export function createMesh(options: MeshOptions): Mesh {
   }
 }
 
-type Spread = ReturnType<typeof decodeBatch> | ReturnType<typeof decodeHead>
-
-function decode(data: Uint8Array): Spread {
+function decode(data: Uint8Array): Said {
   const bytes = data.subarray(1)
   if (data[0] === DATA.batch) return decodeBatch(bytes)
   if (data[0] === DATA.head) return decodeHead(bytes)
@@ -190,8 +251,15 @@ function decode(data: Uint8Array): Spread {
 function isNewsHere(directory: Directory, data: Uint8Array): boolean {
   const bytes = data.subarray(1)
   const { home, ...position } = peekBatch(bytes)
-  // What there is no room for is not passed on either.
-  if (!directory.homes.has(home) && directory.homes.size >= MAX_HOMES) return false
   if (data[0] === DATA.head) return isFresh(directory, peekHead(bytes))
   return isNews(directory, home, position)
+}
+
+/** Whether old words are not the same that were heard before. */
+function isOddHere(directory: Directory, data: Uint8Array): boolean {
+  const bytes = data.subarray(1)
+  const state = directory.homes.get(peekBatch(bytes).home)
+  return (
+    state !== undefined && differsFromKept(state, data[0] === DATA.head ? 'head' : 'batch', bytes)
+  )
 }

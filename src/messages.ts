@@ -1,12 +1,15 @@
 /** What an edge and its home say to each other, from bytes to typed messages and back. */
 
-import { badFrame, type Reader, reader, toHex, writer } from './bytes.ts'
+import { badFrame, type Reader, reader, toHex, type Writer, writer } from './bytes.ts'
 import { HASH_BYTES, KEY_BYTES, SIGNATURE_BYTES } from './crypto.ts'
 import { CODE_NUMBERS, codeOfNumber, type ErrorCode, SignalMeshError } from './errors.ts'
 import {
   MAX_DISCOVER,
+  MAX_HELLO_BYTES,
+  MAX_NAMED_TOPICS,
   MAX_OTHER_HOMES,
   MAX_RECORD_BYTES,
+  MAX_SAMPLE,
   MAX_TOPICS_PER_EDGE,
   MAX_URL_BYTES,
 } from './limits.ts'
@@ -42,6 +45,17 @@ export interface Hello {
   readonly networks: readonly Uint8Array[]
   readonly challenge: Uint8Array
   readonly nowMs: number
+  /** The topics that the upgrade named, each with a few of its edges. */
+  readonly topics: readonly HelloTopic[]
+  /** What the node holds of the edge that the upgrade named. */
+  readonly held: Presence | undefined
+}
+
+/** What a node's first frame tells of a topic. */
+export interface HelloTopic extends FoundList {
+  readonly tag: Uint8Array
+  /** Whether the edge that the upgrade named is in it. */
+  readonly hasPeer: boolean
 }
 
 export function encodeHello(hello: Hello): Uint8Array {
@@ -49,10 +63,15 @@ export function encodeHello(hello: Hello): Uint8Array {
   for (const version of hello.versions) w.u16(version)
   w.bytes(hello.features).bytes(hello.nodeKey).u8(hello.networks.length)
   for (const network of hello.networks) w.bytes(network)
-  return w.bytes(hello.challenge).u64(hello.nowMs).done()
+  w.bytes(hello.challenge).u64(hello.nowMs).u8(hello.topics.length)
+  for (const topic of hello.topics) {
+    writeFound(w.bytes(topic.tag).u8(topic.hasPeer ? 1 : 0), topic)
+  }
+  return w.block(hello.held?.bytes ?? new Uint8Array(0)).done()
 }
 
 export function decodeHello(frame: Uint8Array): Hello {
+  if (frame.length > MAX_HELLO_BYTES) throw badFrame(`a first frame of ${frame.length} bytes`)
   const r = opened(frame, FRAME.hello)
   const versions = list(r, MAX_VERSIONS, () => r.u16())
   const features = r.bytes(FEATURE_BYTES)
@@ -60,8 +79,18 @@ export function decodeHello(frame: Uint8Array): Hello {
   const networks = list(r, MAX_NETWORKS, () => r.bytes(HASH_BYTES))
   const challenge = r.bytes(HASH_BYTES)
   const nowMs = r.u64()
+  const topics = list(r, MAX_NAMED_TOPICS, () => readTopic(r))
+  const bytes = r.block(MAX_RECORD_BYTES)
+  const held = bytes.length ? decodePresence(bytes) : undefined
   // Later versions may add to the first frame of all, so what follows is skipped.
-  return { versions, features, nodeKey, networks, challenge, nowMs }
+  return { versions, features, nodeKey, networks, challenge, nowMs, topics, held }
+}
+
+function readTopic(r: Reader): HelloTopic {
+  const tag = r.bytes(HASH_BYTES)
+  const hasPeer = r.u8()
+  if (hasPeer > 1) throw badFrame(`a yes or no of ${hasPeer}`)
+  return { tag, hasPeer: hasPeer === 1, ...readFoundList(r, MAX_SAMPLE) }
 }
 
 /** The edge's one reply: who it is, where it dialled, where it can be found. */
@@ -185,17 +214,25 @@ export interface FoundList {
 }
 
 export function encodeFound(list: FoundList): Uint8Array {
-  const w = writer(1024).u32(list.total).u8(list.found.length)
-  for (const { presence, advert } of list.found) w.block(presence.bytes).block(advert.bytes)
-  return w.done()
+  return writeFound(writer(1024), list).done()
+}
+
+function writeFound(w: Writer, { total, found }: FoundList): Writer {
+  w.u32(total).u8(found.length)
+  for (const { presence, advert } of found) w.block(presence.bytes).block(advert.bytes)
+  return w
 }
 
 export function decodeFound(body: Uint8Array): FoundList {
   const r = reader(body)
-  const total = r.u32()
-  const found = list(r, MAX_DISCOVER, () => readFound(r))
+  const found = readFoundList(r, MAX_DISCOVER)
   r.end()
-  return { total, found }
+  return found
+}
+
+function readFoundList(r: Reader, max: number): FoundList {
+  const total = r.u32()
+  return { total, found: list(r, max, () => readFound(r)) }
 }
 
 /** One join or leave of a topic that the edge watches. */

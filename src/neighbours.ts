@@ -1,28 +1,26 @@
 /** The neighbours: secured links to other nodes, one for each NodeId, with requests over each. */
 
+import { type Admission, notListed } from './admission.ts'
 import type { Clock } from './clock.ts'
 import { boxKeyPair } from './crypto.ts'
 import { asMeshError, type ErrorCode, SignalMeshError } from './errors.ts'
 import { type SecureLink, secureLink } from './handshake.ts'
 import type { Identity, NodeId } from './identity.ts'
 import { type KeepAlive, keepAlive } from './keepalive.ts'
-import {
-  MAX_BUFFERED_BYTES,
-  MAX_FRAME_BYTES,
-  MAX_LINK_HANDSHAKES,
-  MAX_NEIGHBOURS,
-} from './limits.ts'
+import { MAX_BUFFERED_BYTES, MAX_FRAME_BYTES } from './limits.ts'
 import type { Link } from './link.ts'
 import type { Log } from './log.ts'
 import { decodeBye, encodeBye, FRAME } from './messages.ts'
 import { createRpc, type Rpc, type Serve } from './rpc.ts'
 import type { MeshLinkInfo } from './runtime.ts'
+import { checkSlot, mayHandshake, type Slot } from './slots.ts'
 
 export interface NeighboursOptions {
   readonly identity: Identity
   readonly networkId: Uint8Array
   readonly clock: Clock
   readonly log: Log
+  readonly admission: Pick<Admission, 'admits' | 'isListed' | 'reserves' | 'noteRefusal'>
   serve(from: NodeId): Serve
   onGossip(packet: Uint8Array, from: NodeId): void
   onSignal(frame: Uint8Array, from: NodeId): void
@@ -32,7 +30,10 @@ export interface NeighboursOptions {
 }
 
 export interface Neighbours {
+  /** In the order in which they came up. */
   readonly ids: readonly NodeId[]
+  /** For how long the link to the node has been up, and who dialled it. */
+  linkOf(id: NodeId): LinkAge | undefined
   has(id: NodeId): boolean
   /** Secures a raw link and takes it on. Never rejects: a failure closes the link and is logged. */
   add(raw: Link, info: MeshLinkInfo): Promise<void>
@@ -43,26 +44,45 @@ export interface Neighbours {
   close(error: SignalMeshError): void
 }
 
+export interface LinkAge {
+  readonly upMs: number
+  readonly initiator: boolean
+}
+
 interface Neighbour {
   readonly secure: SecureLink
+  readonly slot: Slot
+  readonly sinceMs: number
   readonly rpc: Rpc
   readonly alive: KeepAlive
   goodbye: ErrorCode | undefined
 }
 
 export function createNeighbours(options: NeighboursOptions): Neighbours {
-  const { identity, clock, log } = options
+  const { identity, clock, log, admission } = options
   const boxKeys = boxKeyPair()
   const neighbours = new Map<NodeId, Neighbour>()
-  let handshakes = 0
+  const handshakes = new Set<MeshLinkInfo>()
   let closing = false
 
-  const take = (secure: SecureLink): void => {
+  /** Says no to who has proved a NodeId; those who are neighbours stay. */
+  const checkNew = (slot: Slot, isNeighbour: boolean): void => {
+    if (closing) throw new SignalMeshError('GOING_AWAY', 'This node is stopping')
+    if (!admission.admits(slot.remote)) throw notListed(slot.remote)
+    const taken = [...neighbours.values()].map((neighbour) => neighbour.slot)
+    if (!isNeighbour) checkSlot(slot, taken, admission)
+  }
+
+  const take = (secure: SecureLink, { remoteAddress }: MeshLinkInfo): void => {
     const { link, remote } = secure
     const existing = neighbours.get(remote)
-    if (closing || (!existing && neighbours.size >= MAX_NEIGHBOURS)) {
-      const code = closing ? 'GOING_AWAY' : 'MESH_FULL'
-      refuse(link, new SignalMeshError(code, 'This node takes no more links'))
+    const slot: Slot = { remote, initiator: secure.initiator, remoteAddress }
+    try {
+      checkNew(slot, existing !== undefined)
+    } catch (error) {
+      const failure = asMeshError(error)
+      admission.noteRefusal('link', remote, failure)
+      refuse(link, failure)
       return
     }
     if (existing && keepsExisting(existing.secure, secure, identity.id)) {
@@ -75,7 +95,8 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       serve: options.serve(remote),
     })
     const alive = keepAlive(link, clock)
-    const neighbour: Neighbour = { secure, rpc, alive, goodbye: undefined }
+    const sinceMs = existing?.sinceMs ?? clock.monotonicMs()
+    const neighbour: Neighbour = { secure, slot, sinceMs, rpc, alive, goodbye: undefined }
     neighbours.set(remote, neighbour)
     if (existing) existing.secure.link.close('DUPLICATE')
     link.subscribe((frame) => receive(neighbour, frame))
@@ -123,19 +144,26 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       return [...neighbours.keys()]
     },
     has: (id) => neighbours.has(id),
+    linkOf: (id) => {
+      const neighbour = neighbours.get(id)
+      if (!neighbour) return undefined
+      const upMs = clock.monotonicMs() - neighbour.sinceMs
+      return { upMs, initiator: neighbour.slot.initiator }
+    },
     add: async (raw, info) => {
-      if (handshakes >= MAX_LINK_HANDSHAKES) {
+      if (!mayHandshake(info, handshakes)) {
         raw.close('TOO_MANY')
         return
       }
-      handshakes += 1
+      const attempt = { ...info }
+      handshakes.add(attempt)
       try {
-        take(await secureLink(raw, { ...options, boxKeys, initiator: info.initiator }))
+        take(await secureLink(raw, { ...options, boxKeys, initiator: info.initiator }), info)
       } catch (error) {
         const { code, message } = asMeshError(error)
         log.debug('A link was not secured', { address: info.remoteAddress, code, why: message })
       } finally {
-        handshakes -= 1
+        handshakes.delete(attempt)
       }
     },
     send: (id, frame) => {

@@ -1,5 +1,7 @@
 /** A mesh node: takes part in the mesh and is home to edges. */
 
+import type { Members } from './admission.ts'
+import { type Anchor, loadAnchors } from './anchors.ts'
 import { acceptsAuthority, authorityOf, mayDial } from './authority.ts'
 import { type Clock, repeat, systemClock } from './clock.ts'
 import { createEdges } from './edges.ts'
@@ -8,13 +10,21 @@ import { asMeshError, SignalMeshError } from './errors.ts'
 import { type Counters, createForward } from './forward.ts'
 import { addressOf, answerHttp } from './http.ts'
 import { loadIdentity, type NodeId } from './identity.ts'
-import { HEARTBEAT_MS, MAX_CONTACT_URLS, MAX_OTHER_HOMES } from './limits.ts'
+import {
+  ANCHOR_AFTER_MS,
+  HEARTBEAT_MS,
+  MAX_ANCHORS,
+  MAX_CONTACT_URLS,
+  MAX_OTHER_HOMES,
+} from './limits.ts'
 import type { Link } from './link.ts'
 import type { Log } from './log.ts'
-import { createMesh } from './mesh.ts'
+import { createMesh, type Mesh } from './mesh.ts'
 import type { MeshLinkInfo, Runtime, Store, Swarm, UpgradeInfo } from './runtime.ts'
+import { readNamed } from './samples.ts'
 import { runSession } from './session.ts'
 import { networkId, PROTOCOL_VERSION } from './topic.ts'
+import { ownVias } from './vias.ts'
 
 export interface NodeOptions {
   /** Genesis name of the network; nodes and edges of another never meet. */
@@ -27,6 +37,8 @@ export interface NodeOptions {
   readonly publicUrls?: readonly string[]
   /** Proxies whose X-Forwarded-For is believed: addresses, or `loopback`. */
   readonly trustProxy?: readonly string[]
+  /** Nodes that the operator has named: they have reserved room, or the mesh is theirs alone. */
+  readonly members?: Members
   /** Static files: the demo page, the edge bundle, the source offer. */
   readonly assets?: (path: string) => Response | undefined
   /** The node has stopped by itself and says why: `DUPLICATE_NODE`. */
@@ -71,6 +83,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
   const network = networkId(options.network)
   const identity = await loadIdentity(options.store)
   const epoch = await loadEpoch(options.store, clock.nowMs())
+  const anchors = await loadAnchors(options.store, log)
   const startedAtMs = clock.nowMs()
   let swarm: Swarm | undefined
   let urls: readonly string[] = publicUrls
@@ -82,9 +95,17 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     epoch,
     clock,
     log,
-    contact: () => ({ dhtKey: swarm?.dhtKey, urls: urls.slice(0, MAX_CONTACT_URLS) }),
+    ...(options.members && { members: options.members }),
+    contact: () => ({
+      dhtKey: swarm?.dhtKey,
+      urls: urls.slice(0, MAX_CONTACT_URLS),
+      vias: viasNow(),
+    }),
     onSignal: (frame, from) => forward.fromNode(frame, from),
     onLinked: (node) => forward.linked(node),
+    onUnlinked: (node) => {
+      if (!stopping) forward.unlinked(node)
+    },
     onEpoch: (next) => {
       keepEpoch(options.store, next).catch((error: unknown) => {
         log.error('Could not keep the epoch', { why: asMeshError(error).message })
@@ -97,6 +118,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     },
   })
   const { directory } = mesh
+  const viasNow = (): NodeId[] => ownVias(directory, mesh.neighbours)
   const edges = createEdges({
     identity,
     networkId: network,
@@ -108,7 +130,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
       acceptsAuthority(publicUrls, authority) ||
       urls.some((url) => authorityOf(url) === authority.toLowerCase()),
     otherHomes: (authority) => otherHomes(directory.homes.values(), identity.id, authority),
-    onSignal: (frame, session) => forward.fromEdge(frame, session.peerKey),
+    onSignal: (frame, session) => forward.fromEdge(frame, session.peerKey, session.remoteAddress),
   })
   const forward = createForward({
     identity,
@@ -117,6 +139,8 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     clock,
     deliver: edges.deliver,
     isLinked: mesh.neighbours.has,
+    isVia: (node) => viasNow().includes(node),
+    admits: mesh.admits,
     send: mesh.neighbours.send,
     dial: (dhtKey) => {
       swarm?.connect(dhtKey)
@@ -127,6 +151,8 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
   const stopBeating = repeat(clock, HEARTBEAT_MS, () => {
     edges.sweep()
     mesh.sweep()
+    anchors.keep(anchorsNow(mesh))
+    forward.sweep()
     mesh.beat()
   })
 
@@ -135,9 +161,10 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     stopping = true
     stopBeating()
     const bye = new SignalMeshError('GOING_AWAY', 'This node is stopping')
+    // First, for edges hear of nothing once their sessions have ended.
+    forward.close()
     edges.close(bye)
     mesh.close(bye)
-    forward.close()
   }
 
   const health = (): Health => ({
@@ -162,13 +189,17 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
       }
       if (stopping) return new Response('Stopping\n', { status: 503 })
       const address = addressOf(request, info.remoteAddress, options.trustProxy ?? [])
-      return (link) => {
-        runSession(link, address, edges.host)
+      try {
+        const named = readNamed(request.url)
+        return (link) => void runSession(link, address, edges.host, named)
+      } catch (error) {
+        return new Response(`${asMeshError(error).message}\n`, { status: 400 })
       }
     },
     addLink: (link, info) => void mesh.neighbours.add(link, info),
     useSwarm: (joined) => {
       swarm = joined
+      for (const { node, dhtKey } of anchors.kept) if (mesh.admits(node)) joined.connect(dhtKey)
       mesh.beat()
     },
     setUrls: (at) => {
@@ -178,6 +209,17 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     health,
     close,
   }
+}
+
+/** Neighbours that could be dialled again, those up longest first; an attacker's own dials come last. */
+function anchorsNow({ neighbours, directory }: Mesh): Anchor[] {
+  const settled = neighbours.ids.flatMap((node) => {
+    const link = neighbours.linkOf(node)
+    const dhtKey = directory.homes.get(node)?.contact.dhtKey
+    const isOld = link !== undefined && link.upMs >= ANCHOR_AFTER_MS
+    return isOld && dhtKey ? [{ node, dhtKey, rank: link.initiator ? 0 : 1 }] : []
+  })
+  return settled.sort((a, b) => a.rank - b.rank).slice(0, MAX_ANCHORS)
 }
 
 function duplicateNode(id: NodeId): SignalMeshError {

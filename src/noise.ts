@@ -40,8 +40,8 @@ export interface Handshake {
   readonly split: Split | undefined
   /** The hash over all that was said so far: equal on both sides, and on no others. */
   hash(): Uint8Array
-  /** A key of its own purpose from the chaining key as it now is. */
-  derive(label: string): CipherKey
+  /** A key of its own purpose, and of this secret, from the chaining key as it now is. */
+  derive(label: string, secret: Uint8Array): CipherKey
   destroy(): void
 }
 
@@ -99,8 +99,10 @@ export function startHandshake(options: HandshakeOptions): Handshake {
     },
     // Not `slice`: where the state is a Buffer, that gives a view of what changes and is wiped.
     hash: () => Uint8Array.from(symmetric().subarray(CHAINING_KEY_BYTES, HASH_END)),
-    derive: (label) =>
-      cipherKey(hash([utf8(`signal-mesh/${label}`)], symmetric().subarray(0, CHAINING_KEY_BYTES))),
+    derive: (label, secret) => {
+      const chainingKey = symmetric().subarray(0, CHAINING_KEY_BYTES)
+      return cipherKey(hash([utf8(`signal-mesh/${label}`), secret], chainingKey))
+    },
     destroy: () => release(state),
   }
 }
@@ -137,6 +139,11 @@ export function cipherKey(key: Uint8Array): CipherKey {
   const state = new Uint8Array(cipherState.STATELEN)
   cipherState.initializeKey(state, key)
   return { state }
+}
+
+/** The key that only those have who hold both this one and the secret. */
+export function mixKey(key: CipherKey, secret: Uint8Array): CipherKey {
+  return cipherKey(hash([utf8('signal-mesh/mixed'), secret], keyOf(key)))
 }
 
 /** Seals under the key's own counter, which moves on. */

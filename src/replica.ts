@@ -8,14 +8,16 @@ import {
   isSignedByHome,
   type Position,
 } from './batch.ts'
+import { audit, checkAgainstHead, checkAgainstKept, contradicts, isForged } from './blame.ts'
 import { equal } from './bytes.ts'
 import type { HomeState, LastWord } from './claims.ts'
 import { createDigest } from './digest.ts'
 import type { Directory } from './directory.ts'
 import { SignalMeshError } from './errors.ts'
 import { remember } from './homelog.ts'
-import { MAX_HOMES, MAX_RECORDS, MAX_RECORDS_PER_HOME } from './limits.ts'
 import type { EdgeRecord } from './records.ts'
+import { type Room, roomForAll } from './room.ts'
+import { sizeWith } from './size.ts'
 
 /** `gap`: something before it is missing and has to be pulled. */
 export type Outcome = 'applied' | 'old' | 'gap'
@@ -24,6 +26,7 @@ const NO_HASH = new Uint8Array(32)
 
 /** Whether a position says something new about a home, as far as it is known here. */
 export function isNews(directory: Directory, home: string, position: Position): boolean {
+  if (directory.banned.has(home)) return false
   const last = lastWord(directory, home)
   return !last || isAhead(position, last.position)
 }
@@ -33,6 +36,7 @@ export function isFresh(
   directory: Directory,
   head: Pick<Head, 'home' | 'epoch' | 'beat'>,
 ): boolean {
+  if (directory.banned.has(head.home)) return false
   const last = lastWord(directory, head.home)
   if (!last || head.epoch > last.position.epoch) return true
   return head.epoch === last.position.epoch && head.beat > last.beat
@@ -45,21 +49,35 @@ function lastWord(directory: Directory, home: string): LastWord | undefined {
 
 /**
  * Applies a batch whose signature was checked.
- * @throws SignalMeshError `EQUIVOCATION` if it contradicts the home's own log, `TOO_MANY` over a bound
+ * @throws SignalMeshError `EQUIVOCATION` if it contradicts the home's own log, `FORGED_RECORD` if an
+ * audited record is; both with a proof as evidence where there is one. `MESH_FULL` or
+ * `TOO_MANY` where there is no room; the directory is then as before.
  */
-export function applyBatch(directory: Directory, batch: Batch, nowMs: number): Outcome {
-  if (!isNews(directory, batch.home, batch)) return 'old'
+export function applyBatch(
+  directory: Directory,
+  batch: Batch,
+  nowMs: number,
+  room: Room = roomForAll,
+): Outcome {
+  if (!isNews(directory, batch.home, batch)) {
+    checkAgainstKept(directory, batch)
+    return 'old'
+  }
   directory.revive(batch.home)
   const known = directory.homes.get(batch.home)
   const isNext = known?.position.epoch === batch.epoch && known.position.index + 1 === batch.index
   if (!isNext && batch.index !== 1) return 'gap'
+  // Before anything changes, so that a home for which there is no more room keeps what it has.
+  const puts = batch.ops.flatMap((op) => (op.kind === 'put' ? [op.record] : []))
+  room.checkGrowth(directory, batch.home, sizeWith(directory, isNext ? known : undefined, puts))
   if (!isNext && known) directory.drop(batch.home)
-  const state = isNext ? (known as HomeState) : openHome(directory, batch, nowMs)
+  const state = isNext ? (known as HomeState) : openHome(directory, batch, nowMs, room)
   if (!equal(batch.previous, state.headHash)) throw contradicts(directory, batch)
+  checkAgainstHead(directory, state, batch)
+  audit(directory, batch)
   for (const op of batch.ops) directory.apply(state, op, nowMs)
   if (!equal(state.digest.hash(), batch.stateHash)) throw contradicts(directory, batch)
-  checkRoom(directory, state)
-  state.heardAtMs = nowMs
+  state.heardAtMs = directory.monotonicMs(nowMs)
   remember(state, batch)
   return 'applied'
 }
@@ -72,19 +90,23 @@ export function applyHead(
   directory: Directory,
   head: Head,
   nowMs: number,
+  room: Room = roomForAll,
 ): { fresh: boolean; behind: boolean } {
-  if (!isFresh(directory, head)) return { fresh: false, behind: false }
   const known = directory.homes.get(head.home)
+  const fresh = isFresh(directory, head)
+  if (!fresh || (known && isAhead(known.position, head))) checkAgainstKept(directory, head)
+  if (!fresh) return { fresh: false, behind: false }
   const restarted = known && head.epoch > known.position.epoch
   if (restarted) directory.drop(head.home)
-  const state = known && !restarted ? known : openHome(directory, head, nowMs)
+  const state = known && !restarted ? known : openHome(directory, head, nowMs, room)
   if (head.index === state.position.index && !isOfState(head, state)) {
     throw contradicts(directory, head)
   }
+  checkAgainstHead(directory, state, head)
   state.beat = head.beat
   state.contact = head.contact
   state.lastHead = head.bytes
-  state.heardAtMs = nowMs
+  state.heardAtMs = directory.monotonicMs(nowMs)
   return { fresh: true, behind: isAhead(head, state.position) }
 }
 
@@ -102,6 +124,7 @@ export function applySnapshot(
   lastBatch: Uint8Array,
   records: readonly EdgeRecord[],
   nowMs: number,
+  room: Room = roomForAll,
 ): Outcome {
   const batch = decodeBatch(lastBatch)
   const digest = createDigest()
@@ -115,15 +138,18 @@ export function applySnapshot(
     )
   }
   if (!isNews(directory, batch.home, batch)) return 'old'
+  room.checkGrowth(directory, batch.home, sizeWith(directory, undefined, records))
+  const forged = records.find((record) => !directory.audit(record))
+  // That the home signed for it shows only in all the records together: no proof to pass on.
+  if (forged) throw isForged(directory, batch.home, forged)
   const known = directory.homes.get(batch.home)
   const sameLife = known?.position.epoch === batch.epoch
   if (!sameLife) directory.drop(batch.home)
-  const state = sameLife ? known : openHome(directory, batch, nowMs)
+  const state = sameLife ? known : openHome(directory, batch, nowMs, room)
   removeOthers(directory, state, records, nowMs)
   // The batches held so far do not lead to this one.
   state.recent = []
   for (const record of records) directory.apply(state, { kind: 'put', record }, nowMs)
-  checkRoom(directory, state)
   remember(state, batch)
   return 'applied'
 }
@@ -157,25 +183,14 @@ function keyOf(record: EdgeRecord): string {
   return record.kind === 'advert' ? record.peer + record.tag : record.peer
 }
 
-function openHome(directory: Directory, at: { home: string } & Position, nowMs: number): HomeState {
-  if (directory.homes.size >= MAX_HOMES) {
-    throw new SignalMeshError('MESH_FULL', `No room for home ${at.home}: ${MAX_HOMES} are known`)
-  }
+function openHome(
+  directory: Directory,
+  at: { home: string } & Position,
+  nowMs: number,
+  room: Room,
+): HomeState {
+  room.checkHome(directory, at.home)
   const state = directory.open(at.home, at.epoch, nowMs)
   state.headHash = NO_HASH
   return state
-}
-
-function contradicts(directory: Directory, said: Batch | Head): SignalMeshError {
-  directory.drop(said.home)
-  return new SignalMeshError(
-    'EQUIVOCATION',
-    `Home ${said.home} contradicts its own log at ${said.epoch}/${said.index}`,
-  )
-}
-
-function checkRoom(directory: Directory, state: HomeState): void {
-  if (state.digest.size <= MAX_RECORDS_PER_HOME && directory.records <= MAX_RECORDS) return
-  directory.drop(state.id)
-  throw new SignalMeshError('TOO_MANY', `Home ${state.id} has more records than this node takes`)
 }

@@ -22,6 +22,7 @@ import { type Bucket, createBucket, take } from './rate.ts'
 import type { Advert, Presence } from './records.ts'
 import { serveEdge } from './requests.ts'
 import { answerOnce } from './rpc.ts'
+import type { Named, Sample } from './samples.ts'
 import { checkSignal, encodeControl, fromKeyOf } from './signal.ts'
 import { PROTOCOL_VERSION } from './topic.ts'
 
@@ -37,6 +38,8 @@ export interface SessionHost extends ProofOptions {
   renew(session: Session, presence: Presence): void
   advertise(session: Session, advert: Advert): void
   unadvertise(session: Session, tag: string): void
+  /** What the first frame tells of the topics and the edge that the upgrade named. */
+  sample(remoteAddress: string, named: Named): Sample
   discover(tag: string, limit: number): Uint8Array
   lookup(peer: PeerId): Uint8Array
   watch(session: Session, tag: string): void
@@ -61,7 +64,12 @@ export interface Session {
 const FEATURES = new Uint8Array(8)
 
 /** Runs a session over an accepted socket until it closes. */
-export function runSession(link: Link, remoteAddress: string, host: SessionHost): Session {
+export function runSession(
+  link: Link,
+  remoteAddress: string,
+  host: SessionHost,
+  named: Named,
+): Session {
   const { clock } = host
   const challenge = randomBytes(HASH_BYTES)
   const hello = encodeHello({
@@ -71,6 +79,7 @@ export function runSession(link: Link, remoteAddress: string, host: SessionHost)
     networks: [host.networkId],
     challenge,
     nowMs: clock.nowMs(),
+    ...host.sample(remoteAddress, named),
   })
   let peerKey: Uint8Array | undefined
   let peer = ''
@@ -96,7 +105,7 @@ export function runSession(link: Link, remoteAddress: string, host: SessionHost)
     send: (frame) => {
       if (over) return false
       if (link.bufferedBytes > MAX_BUFFERED_BYTES) {
-        finish('TOO_SLOW')
+        session.end(new SignalMeshError('RATE_LIMITED', 'The edge reads too slowly'))
         return false
       }
       link.send(frame)

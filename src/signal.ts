@@ -1,8 +1,8 @@
 /** A signal on its way: a header at fixed offsets, which nodes read, and a payload that they cannot. */
 
-import { badFrame, toHex, writer } from './bytes.ts'
+import { badFrame, reader, toHex, writer } from './bytes.ts'
 import { CODE_NUMBERS, codeOfNumber, type ErrorCode, SignalMeshError } from './errors.ts'
-import { MAX_SIGNAL_BYTES } from './limits.ts'
+import { MAX_RECORD_BYTES, MAX_SIGNAL_BYTES } from './limits.ts'
 import { FRAME } from './messages.ts'
 
 /** open: begins an attempt; within: belongs to one; control: a node's word about one. */
@@ -93,7 +93,7 @@ export function checkSignal(networkId: Uint8Array, frame: Uint8Array): void {
       throw new SignalMeshError('NETWORK_MISMATCH', 'The signal is for another network')
     }
   }
-  const payloadBytes = viewOf(frame).getUint32(AT.length)
+  const payloadBytes = u32At(frame, AT.length)
   if (payloadBytes > MAX_SIGNAL_BYTES) {
     throw new SignalMeshError('TOO_LARGE', `A signal of ${payloadBytes} bytes`)
   }
@@ -107,17 +107,25 @@ export const isAckOf = (frame: Uint8Array): boolean =>
 export const hopsLeftOf = (frame: Uint8Array): number => frame[AT.hopsLeft] as number
 export const fromKeyOf = (frame: Uint8Array): Uint8Array => frame.subarray(AT.from, AT.from + 32)
 export const fromOf = (frame: Uint8Array): string => toHex(fromKeyOf(frame))
-export const toOf = (frame: Uint8Array): string => toHex(frame.subarray(AT.to, AT.to + 32))
+export const toKeyOf = (frame: Uint8Array): Uint8Array => frame.subarray(AT.to, AT.to + 32)
+export const toOf = (frame: Uint8Array): string => toHex(toKeyOf(frame))
 export const fromHomeOf = (frame: Uint8Array): string =>
   toHex(frame.subarray(AT.fromHome, AT.fromHome + 32))
 export const connectionOf = (frame: Uint8Array): Uint8Array =>
   frame.subarray(AT.connection, AT.connection + CONNECTION_BYTES)
-export const counterOf = (frame: Uint8Array): number => viewOf(frame).getUint32(AT.counter)
+/** The first four bytes of the connection id, as a number. */
+export const connectionStartOf = (frame: Uint8Array): number => u32At(frame, AT.connection)
+export const counterOf = (frame: Uint8Array): number => u32At(frame, AT.counter)
 export const payloadOf = (frame: Uint8Array): Uint8Array => frame.subarray(HEADER_BYTES)
 
 /** What the sender's home writes over whatever the edge wrote there. */
 export function stamp(frame: Uint8Array, homeKey: Uint8Array, hopsLeft: number): void {
   frame.set(homeKey, AT.fromHome)
+  frame[AT.hopsLeft] = hopsLeft
+}
+
+/** Says how many links between nodes the signal may pass, the next one counted. */
+export function setHops(frame: Uint8Array, hopsLeft: number): void {
   frame[AT.hopsLeft] = hopsLeft
 }
 
@@ -129,37 +137,55 @@ export function sealedHeader(frame: Uint8Array): Uint8Array {
   return header
 }
 
-/** A node's word to a signal's sender: why it went no further. */
+/**
+ * A node's word to a signal's sender: why it went no further. The error's evidence is the newer
+ * presence of the target, where there is one.
+ */
 export function encodeControl(
   networkId: Uint8Array,
   about: Uint8Array,
   error: SignalMeshError,
   nodeKey: Uint8Array,
+  hopsLeft = 1,
 ): Uint8Array {
-  const payload = writer(8)
+  const payload = writer()
     .u16(CODE_NUMBERS[error.code])
     .u32(error.retryAfterMs ?? 0)
+    .block(error.evidence ?? new Uint8Array(0))
     .done()
   const frame = encodeSignal(networkId, {
     class: CLASS.control,
     phase: phaseOf(about),
-    from: about.subarray(AT.to, AT.to + 32),
+    from: toKeyOf(about),
     to: fromKeyOf(about),
     connection: connectionOf(about),
     counter: counterOf(about),
+    ack: isAckOf(about),
     payload,
   })
-  stamp(frame, nodeKey, 1)
+  stamp(frame, nodeKey, hopsLeft)
   return frame
 }
 
-export function readControl(frame: Uint8Array): { code: ErrorCode; retryAfterMs: number } {
-  const payload = payloadOf(frame)
-  if (payload.length < 6) throw badFrame('a control signal without a code')
-  const view = viewOf(payload)
-  return { code: codeOfNumber(view.getUint16(0)), retryAfterMs: view.getUint32(2) }
+export interface Control {
+  readonly code: ErrorCode
+  readonly retryAfterMs: number
+  /** A presence, not checked here; empty where there is none. */
+  readonly evidence: Uint8Array
 }
 
-function viewOf(frame: Uint8Array): DataView {
-  return new DataView(frame.buffer, frame.byteOffset, frame.byteLength)
+/** @throws SignalMeshError `BAD_FRAME` */
+export function readControl(frame: Uint8Array): Control {
+  const r = reader(payloadOf(frame))
+  const code = codeOfNumber(r.u16())
+  const retryAfterMs = r.u32()
+  const evidence = r.block(MAX_RECORD_BYTES)
+  r.end()
+  return { code, retryAfterMs, evidence }
+}
+
+/** Byte by byte, for a DataView of every frame would cost more than the reading. */
+function u32At(frame: Uint8Array, at: number): number {
+  const high = ((frame[at] as number) << 24) | ((frame[at + 1] as number) << 16)
+  return (high | ((frame[at + 2] as number) << 8) | (frame[at + 3] as number)) >>> 0
 }

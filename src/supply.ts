@@ -87,7 +87,11 @@ export function createSupply(options: SupplyOptions): Serve {
   /** The rest of a snapshot that was begun, for as long as it is kept. */
   const nextPage = (home: NodeId, have: Position, cursor: number): Uint8Array => {
     const snapshot = snapshots.get(home)
-    const isSame = snapshot?.position.epoch === have.epoch && snapshot.position.index === have.index
+    // A home may have been dropped since, and nothing is served of one that is kept out.
+    const isSame =
+      directory.homes.has(home) &&
+      snapshot?.position.epoch === have.epoch &&
+      snapshot.position.index === have.index
     if (!snapshot || !isSame) return Uint8Array.of(REPLY.nothing)
     keep(home, snapshot)
     return snapshotPage(snapshot, cursor)

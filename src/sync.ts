@@ -1,11 +1,12 @@
 /** Sync: brings the directory up to date with what neighbours hold, by pulling just what is missing. */
 
+import type { Admission } from './admission.ts'
 import { type Batch, decodeBatch, decodeHead, isSignedByHome, type Position } from './batch.ts'
 import { badFrame, compare, fromHex, reader, toHex, writer } from './bytes.ts'
 import type { Clock } from './clock.ts'
 import { KEY_BYTES } from './crypto.ts'
 import type { Directory } from './directory.ts'
-import { asMeshError, SignalMeshError } from './errors.ts'
+import { asMeshError, type ErrorCode, isHomesFault, SignalMeshError } from './errors.ts'
 import type { NodeId } from './identity.ts'
 import {
   MAX_BATCH_BYTES,
@@ -16,9 +17,11 @@ import {
   PULL_TIMEOUT_MS,
 } from './limits.ts'
 import type { Log } from './log.ts'
+import type { Pace } from './pace.ts'
 import { decodeAdvert, decodePresence, type EdgeRecord } from './records.ts'
 import { applyBatch, applyHead, applySnapshot, isNews } from './replica.ts'
 import { NODE_METHOD, type Serve } from './rpc.ts'
+import { createSuppliers } from './suppliers.ts'
 import { createSupply, REPLY } from './supply.ts'
 
 export interface SyncOptions {
@@ -26,8 +29,14 @@ export interface SyncOptions {
   readonly directory: Directory
   readonly clock: Clock
   readonly log: Log
+  readonly admission: Admission
+  readonly pace: Pace
   readonly self: NodeId
+  /** Whom else to ask. */
+  neighbours(): readonly NodeId[]
   request(neighbour: NodeId, method: number, body: Uint8Array): Promise<Uint8Array>
+  /** A home is to blame for what it signed, whoever served it. */
+  onFault(home: NodeId, error: SignalMeshError): void
   /** A neighbour holds a head that this node signed, in this life or an earlier one. */
   onOwnHead(head: Position): void
   /** Called before this node's own log is read, so that nothing gathered is left out. */
@@ -44,33 +53,60 @@ export interface Sync {
 }
 
 export function createSync(options: SyncOptions): Sync {
-  const { networkId, directory, clock, log } = options
+  const { networkId, directory, clock, log, admission, pace } = options
   const pulls = new Map<NodeId, Promise<void>>()
+  const suppliers = createSuppliers(clock, log)
 
   /** Takes a home's head as its neighbour passes it on; false if this node has no use for the home. */
   const takeHead = (bytes: Uint8Array): boolean => {
     if (bytes.length === 0) return true
     const head = decodeHead(bytes)
-    if (!isSignedByHome(networkId, head)) return false
+    if (!isSignedByHome(networkId, head)) {
+      throw new SignalMeshError('BAD_SIGNATURE', `Home ${head.home} did not sign its head`)
+    }
     if (head.home === options.self) {
       options.onOwnHead(head)
       return false
     }
     try {
-      applyHead(directory, head, clock.nowMs())
+      applyHead(directory, head, clock.nowMs(), admission)
       return true
     } catch (error) {
-      const { code, message } = asMeshError(error)
-      log.debug('Refused a head', { node: head.home, code, why: message })
+      const failure = asMeshError(error)
+      if (admission.noteRefusal('home', head.home, failure)) return false
+      const { code, message } = failure
+      if (isHomesFault(failure)) options.onFault(head.home, failure)
+      else log.debug('Refused a head', { node: head.home, code, why: message })
       return false
     }
   }
 
+  /** Asks. What a neighbour says in place of an answer is its own word, not what was found here. */
+  const ask: SyncOptions['request'] = async (neighbour, method, body) => {
+    try {
+      return await options.request(neighbour, method, body)
+    } catch (error) {
+      const { code, message } = asMeshError(error)
+      if (OWN_FAILURES.includes(code)) throw error
+      throw new SignalMeshError('INTERNAL', `Node ${neighbour} did not answer: ${message}`)
+    }
+  }
+
   const meet = async (neighbour: NodeId): Promise<void> => {
+    if (!suppliers.isTrusted(neighbour)) return
+    try {
+      await meetAll(neighbour)
+    } catch (error) {
+      suppliers.blame(neighbour, asMeshError(error))
+      throw error
+    }
+  }
+
+  const meetAll = async (neighbour: NodeId): Promise<void> => {
     let after = new Uint8Array(0)
     let homes = 0
     for (let more = true; more && homes < MAX_HOMES; ) {
-      const r = reader(await options.request(neighbour, NODE_METHOD.heads, after))
+      const r = reader(await ask(neighbour, NODE_METHOD.heads, after))
       more = r.u8() === 1 && r.left > 0
       while (r.left > 0) {
         const homeKey = r.bytes(KEY_BYTES).slice()
@@ -78,6 +114,7 @@ export function createSync(options: SyncOptions): Sync {
         if (compare(homeKey, after) <= 0) throw badFrame('homes out of order')
         const position = { epoch: r.u64(), index: r.u64() }
         const home = toHex(homeKey)
+        if (admission.admits(home) && !directory.homes.has(home)) await pace.homeTurn(neighbour)
         const isWelcome = takeHead(r.block(MAX_HEAD_BYTES)) && home !== options.self
         if (isWelcome && isNews(directory, home, position)) await pull(neighbour, home)
         after = homeKey
@@ -89,10 +126,17 @@ export function createSync(options: SyncOptions): Sync {
   const pull = (neighbour: NodeId, home: NodeId): Promise<void> => {
     const running = pulls.get(home)
     if (running) return running
-    const done = pullAll(neighbour, home)
+    if (!admission.mayPull(home)) return Promise.resolve()
+    const supplier = [neighbour, ...options.neighbours()].find(suppliers.isTrusted)
+    if (supplier === undefined || directory.banned.has(home)) return Promise.resolve()
+    const done = pullAll(supplier, home)
       .catch((error: unknown) => {
-        const { code, message } = asMeshError(error)
-        log.debug('Could not pull', { node: neighbour, home, code, why: message })
+        const failure = asMeshError(error)
+        if (admission.noteRefusal('home', home, failure)) return
+        const { code, message } = failure
+        log.debug('Could not pull', { node: supplier, home, code, why: message })
+        if (isHomesFault(failure)) options.onFault(home, failure)
+        else suppliers.blame(supplier, failure)
       })
       .finally(() => pulls.delete(home))
     pulls.set(home, done)
@@ -103,11 +147,15 @@ export function createSync(options: SyncOptions): Sync {
     const records: EdgeRecord[] = []
     // Where the log stands here, and from the first page of a snapshot on, where the snapshot stands.
     let at = directory.homes.get(home)?.position ?? NOWHERE
-    const untilMs = clock.nowMs() + PULL_TIMEOUT_MS
+    const untilMs = clock.monotonicMs() + PULL_TIMEOUT_MS
     for (;;) {
-      if (clock.nowMs() > untilMs) throw new SignalMeshError('TIMEOUT', 'The pull took too long')
+      if (clock.monotonicMs() > untilMs)
+        throw new SignalMeshError('TIMEOUT', 'The pull took too long')
       const body = pullBody(home, at, records.length)
-      const r = reader(await options.request(neighbour, NODE_METHOD.pull, body))
+      await pace.pullTurn(neighbour, home)
+      const answer = await ask(neighbour, NODE_METHOD.pull, body)
+      pace.pulled(neighbour, home, answer.length)
+      const r = reader(answer)
       const kind = r.u8()
       if (kind === REPLY.nothing) return
       const more = r.u8() === 1
@@ -123,10 +171,20 @@ export function createSync(options: SyncOptions): Sync {
       const before = records.length
       while (r.left > 0) records.push(readRecord(r.u8(), r.block(MAX_RECORD_BYTES)))
       if (records.length > MAX_RECORDS_PER_HOME) {
-        throw new SignalMeshError('TOO_MANY', `A snapshot of ${records.length} records`)
+        throw badFrame(`a snapshot of ${records.length} records`)
+      }
+      if (records.length > admission.recordsFor(directory, home)) {
+        throw new SignalMeshError('TOO_MANY', `Home ${home} has more records than it may have yet`)
       }
       if (more && records.length > before) continue
-      const outcome = applySnapshot(directory, networkId, lastBatch, records, clock.nowMs())
+      const outcome = applySnapshot(
+        directory,
+        networkId,
+        lastBatch,
+        records,
+        clock.nowMs(),
+        admission,
+      )
       if (outcome !== 'applied') return
       records.length = 0
       // The home may have gone on meanwhile.
@@ -141,7 +199,7 @@ export function createSync(options: SyncOptions): Sync {
   }
 
   const takeBatch = (home: NodeId, bytes: Uint8Array): boolean =>
-    applyBatch(directory, signedBatch(home, bytes), clock.nowMs()) === 'applied'
+    applyBatch(directory, signedBatch(home, bytes), clock.nowMs(), admission) === 'applied'
 
   return {
     meet,
@@ -154,6 +212,9 @@ export function createSync(options: SyncOptions): Sync {
     }),
   }
 }
+
+/** How a request can fail by itself, or to the harm of the neighbour alone. */
+const OWN_FAILURES: readonly ErrorCode[] = ['TIMEOUT', 'CLOSED', 'BAD_FRAME']
 
 const NOWHERE: Position = { epoch: 0, index: 0 }
 

@@ -35,13 +35,25 @@ export function meshTopic(network: string, version: number = PROTOCOL_VERSION): 
 export function topicTag(network: string, topic: Topic): Uint8Array {
   const name = typeof topic === 'string' ? topic : topic?.name
   const names = [networkId(network), nameBytes(name, 'topic')]
+  return hashNames('topic', names, secretKey(topic))
+}
+
+/**
+ * What two edges must both hold to speak under a topic: whoever has its tag can make it, unless the
+ * topic has a secret; then only who knows that. 32 bytes.
+ */
+export function topicKey(network: string, topic: Topic): Uint8Array {
+  return hashNames('topic-key', [topicTag(network, topic)], secretKey(topic))
+}
+
+function secretKey(topic: Topic): Uint8Array | undefined {
   const secret = typeof topic === 'string' ? undefined : topic?.secret
-  if (secret === undefined) return hashNames('topic', names)
+  if (secret === undefined) return undefined
   const bytes = typeof secret === 'string' ? nameBytes(secret, 'secret') : secret
   if (!(bytes instanceof Uint8Array) || bytes.length === 0 || bytes.length > MAX_NAME_BYTES) {
     throw new SignalMeshError('BAD_ARGUMENT', `Secret must be 1 to ${MAX_NAME_BYTES} bytes`)
   }
-  return hashNames('topic', names, hashNames('topic-secret', [bytes]))
+  return hashNames('topic-secret', [bytes])
 }
 
 function nameBytes(name: unknown, what: string): Uint8Array {

@@ -11,7 +11,11 @@ export interface TopicChange {
 export interface TopicIndex {
   /** Says in which topics the edge is from now on. */
   set(peer: PeerId, tags: Iterable<string>): void
+  /** Says that the edge, though in the same topics, is another session now: tells its joins again. */
+  renew(peer: PeerId): void
   count(tag: string): number
+  /** Topics that anybody is in. */
+  readonly size: number
   /** The topic's edges in uniformly random order, drawn as far as they are asked for. */
   sample(tag: string): Iterable<PeerId>
   onChange(fn: (change: TopicChange) => void): void
@@ -79,7 +83,13 @@ export function createTopicIndex(random: () => number = Math.random): TopicIndex
         ...joined.map((tag) => ({ tag, peer, kind: 'join' as const })),
       ])
     },
+    renew: (peer) => {
+      tell([...(tagsOf.get(peer) ?? [])].map((tag) => ({ tag, peer, kind: 'join' as const })))
+    },
     count: (tag) => topics.get(tag)?.list.length ?? 0,
+    get size() {
+      return topics.size
+    },
     sample: (tag) => draw(topics.get(tag)?.list ?? [], random),
     onChange: (fn) => {
       listeners.push(fn)

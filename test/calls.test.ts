@@ -1,14 +1,19 @@
 /** Calls: how two edges come to one connection, and what refusals, strangers and bad luck lead to. */
 
 import { compare, fromHex } from '../src/bytes.ts'
-import { randomBytes } from '../src/crypto.ts'
+import { hashNames, randomBytes } from '../src/crypto.ts'
+import { encodePlain, type Item } from '../src/edge/items.ts'
 import type { Connection, Edge, Incoming, JoinOptions } from '../src/edge/mod.ts'
 import type { MakeRtc } from '../src/edge/rtc.ts'
+import { createSealing } from '../src/edge/sealing.ts'
 import { asMeshError, SignalMeshError } from '../src/errors.ts'
 import { makeIdentity } from '../src/identity.ts'
 import { CONNECT_TIMEOUT_MS, MAX_SIGNAL_BYTES } from '../src/limits.ts'
 import { FRAME } from '../src/messages.ts'
+import { decodePresence } from '../src/records.ts'
+import { EDGE_METHOD } from '../src/rpc.ts'
 import { CLASS, classOf, encodeControl, encodeSignal, toOf } from '../src/signal.ts'
+import { topicKey, topicTag } from '../src/topic.ts'
 import { assert, suite } from './harness/suite.ts'
 import { during, type TestMesh, testMesh } from './support/mesh.ts'
 import { codeOf, NETWORK, provenEdge } from './support/rawedge.ts'
@@ -144,6 +149,20 @@ test('connects anew from within the event that the connection has closed', async
   assert.is(second.state, 'open')
   assert.is(first.state, 'closed')
   await met.mesh.close()
+})
+
+test('a peer that came back as another session is found, though the mesh tells of the old one at first', async () => {
+  const met = await meet({ delayMs: 1200 })
+  const { mesh, a, b } = met
+  await mesh.clock.advance(20_000)
+  const back = await mesh.edge(mesh.nodes[1]!, { identity: b.identity, topics: ['room'] })
+  const startMs = mesh.clock.nowMs()
+  const connection = await during(a.connect(b.id, ROOM), mesh.clock)
+  assert.is(connection.id, back.id)
+  assert.ok(mesh.clock.nowMs() - startMs < 20_000, 'long before the attempt would end')
+  await mesh.clock.advance(60_000)
+  assert.is(connection.state, 'open')
+  await mesh.close()
 })
 
 test('the other side hears of a close, with its reason', async () => {
@@ -334,6 +353,51 @@ test('a caller who gives up aborts the call at the other side; accepting it then
   await mesh.close()
 })
 
+test('of two who wait for one connection each has a time limit and a way out of its own', async () => {
+  const bell = doorbell()
+  const { mesh, a, b, told } = await meet({ b: { onIncoming: bell.onIncoming } })
+  const giveUp = new AbortController()
+  const waiting = [
+    a.connect(b.id, { ...ROOM, signal: giveUp.signal }),
+    a.connect(b.id, { ...ROOM, timeoutMs: 1000 }),
+    a.connect(b.id, { ...ROOM, signal: AbortSignal.abort() }),
+    a.connect(b.id, { ...ROOM, timeoutMs: 60_000 }),
+  ].map((connecting) =>
+    connecting.then(
+      () => 'connected',
+      (error) => asMeshError(error).code,
+    ),
+  )
+  giveUp.abort()
+  assert.is(await waiting[0], 'ABORTED')
+  assert.is(await waiting[2], 'ABORTED')
+  await mesh.clock.advance(1000)
+  assert.is(await waiting[1], 'TIMEOUT')
+  await mesh.clock.advance(40_000)
+  assert.not(bell.calls[0]!.signal.aborted, 'somebody still waits')
+  bell.calls[0]!.accept()
+  assert.is(await during(waiting[3]!, mesh.clock), 'connected')
+  assert.is(bell.calls.length, 1)
+  assert.is(told.a.length, 1)
+  await mesh.close()
+})
+
+test('an attempt is given up when the last who waits for it gives up', async () => {
+  const bell = doorbell()
+  const { mesh, a, b } = await meet({ b: { onIncoming: bell.onIncoming } })
+  const giveUp = new AbortController()
+  const first = failure(mesh, a.connect(b.id, { ...ROOM, timeoutMs: 500 }))
+  const second = a.connect(b.id, { ...ROOM, signal: giveUp.signal })
+  assert.is((await first).code, 'TIMEOUT')
+  await mesh.clock.advance(500)
+  assert.not(bell.calls[0]!.signal.aborted)
+  giveUp.abort()
+  assert.is((await failure(mesh, second)).code, 'ABORTED')
+  await mesh.clock.advance(500)
+  assert.ok(bell.calls[0]!.signal.aborted, 'and the other side hears of it')
+  await mesh.close()
+})
+
 test('a signal aborted before connecting asks nobody', async () => {
   const bell = doorbell()
   const { mesh, a, b } = await meet({ b: { onIncoming: bell.onIncoming } })
@@ -504,6 +568,48 @@ test('whatever a stranger sends, an edge keeps its home and hears its friends', 
   assert.is(met.mesh.dials.length, 3, 'nobody had to dial anew')
   await during(met.a.connect(met.b.id, ROOM), met.mesh.clock)
   await assertConnected(met)
+  await met.mesh.close()
+})
+
+test('a stranger who knows the tag of a topic with a secret is not even asked about', async () => {
+  const bell = doorbell()
+  const topic = { name: 'den', secret: 'hush' }
+  const met = await meet({ b: { onIncoming: bell.onIncoming } })
+  for (const edge of [met.a, met.b]) await during(edge.advertise(topic), met.mesh.clock)
+  const raw = await provenEdge(met.mesh, met.mesh.nodes[1]!)
+  const looking = raw.request(EDGE_METHOD.lookup, fromHex(met.b.id))
+  await met.mesh.clock.advance(0)
+  const presence = decodePresence(looking())
+  const call = async (tag: Uint8Array, key: Uint8Array): Promise<Uint8Array[]> => {
+    const sealing = createSealing({
+      networkId: NETWORK,
+      initiator: true,
+      connection: randomBytes(16),
+      self: { key: raw.identity.keys.publicKey, boxKeys: raw.boxKeys },
+      remote: { key: presence.peerKey, boxKey: presence.boxKey },
+      tag,
+      topicKey: () => key,
+    })
+    const offer: Item = { kind: 'description', type: 'offer', sdp: 'v=0' }
+    const before = raw.ofKind(FRAME.signal).length
+    await raw.send(
+      sealing.sealOpening(raw.presence().bytes, encodePlain({ ack: 0, items: [offer] })),
+    )
+    await met.mesh.clock.advance(100)
+    const answers = raw.ofKind(FRAME.signal).slice(before)
+    for (const frame of answers) assert.equal(sealing.unseal(frame), new Uint8Array(0))
+    return answers
+  }
+  const den = topicTag('test', topic)
+  const [known] = await call(den, hashNames('topic-key', [den]))
+  const [unknown] = await call(topicTag('test', 'elsewhere'), topicKey('test', 'elsewhere'))
+  assert.is(known?.length, unknown?.length, 'the answer is the same as for any topic')
+  assert.is(bell.calls.length, 0)
+  const calling = met.a.connect(met.b.id, { topic })
+  await met.mesh.clock.advance(500)
+  assert.is(bell.calls[0]?.id, met.a.id)
+  bell.calls[0]?.accept()
+  assert.is((await during(calling, met.mesh.clock)).state, 'open')
   await met.mesh.close()
 })
 

@@ -1,7 +1,7 @@
 /** The manual clock that other tests turn, and the buckets that count by it. */
 
 import fc from 'fast-check'
-import { manualClock, repeat, settle } from '../src/clock.ts'
+import { manualClock, repeat, settle, systemClock } from '../src/clock.ts'
 import { createBucket, take } from '../src/rate.ts'
 import { assert, suite } from './harness/suite.ts'
 
@@ -59,6 +59,20 @@ test('lies about the time when told to, without running a timer', async () => {
   assert.is(ran, 0)
   await clock.advance(10)
   assert.is(ran, 1)
+})
+
+test('counts on, whatever becomes of the wall clock', async () => {
+  const clock = manualClock(1_000)
+  clock.skew(-500)
+  await clock.advance(10)
+  clock.skew(9_000)
+  assert.equal([clock.nowMs(), clock.monotonicMs()], [9_510, 1_010])
+})
+
+test('reads the same by both clocks of the machine at first', () => {
+  const apartMs = systemClock.nowMs() - systemClock.monotonicMs()
+  assert.ok(Math.abs(apartMs) < 60_000, `${apartMs}`)
+  assert.ok(Number.isInteger(systemClock.monotonicMs()))
 })
 
 test('lets a burst through, then so many per second, and says how long to wait', () => {

@@ -2,7 +2,9 @@
 
 import { type Config, helpText, parseConfig } from '../runtimes/config.ts'
 import { flagName, twinName } from '../runtimes/flags.ts'
+import { readMembers } from '../runtimes/members.ts'
 import { SignalMeshError } from '../src/errors.ts'
+import { MAX_MEMBERS } from '../src/limits.ts'
 import { assert, suite } from './harness/suite.ts'
 
 /** For each setting: what it is by default, a text that is given, and what it then is. */
@@ -21,6 +23,7 @@ const SETTINGS: readonly [keyof Config, unknown, string, unknown][] = [
     ['https://a.example', 'https://b.example/x'],
   ],
   ['trustProxy', [], 'loopback,192.0.2.1,2001:db8::1', ['loopback', '192.0.2.1', '2001:db8::1']],
+  ['members', undefined, './members.txt', './members.txt'],
   ['logLevel', 'info', 'debug', 'debug'],
   ['logFormat', 'pretty', 'json', 'json'],
 ]
@@ -52,6 +55,11 @@ const MISTAKES: readonly [readonly string[], string][] = [
     ['--trust-proxy', 'all'],
     'Flag --trust-proxy takes "loopback" or a list of addresses, not "all"',
   ],
+  [
+    ['--members-only'],
+    'Flag --members-only keeps out all but listed nodes; list them in a file and give it by --members FILE',
+  ],
+  [['--members'], 'Flag --members takes a path; none is given'],
   [['--log-level', 'loud'], 'Flag --log-level takes debug, info, warn, error, not "loud"'],
   [['--log-format', 'xml'], 'Flag --log-format takes pretty, json, not "xml"'],
 ]
@@ -96,6 +104,41 @@ test('a switch needs no value, and its twin may say yes or no', () => {
   assert.is(parseConfig([], { SIGNAL_MESH_NO_DHT: '0' }).noDht, false)
 })
 
+test('a private mesh needs its list, wherever each of the two is said', () => {
+  const config = parseConfig(['--members-only'], { SIGNAL_MESH_MEMBERS: 'a.txt' })
+  assert.equal([config.members, config.membersOnly], ['a.txt', true])
+  const twin = parseConfig(['--members', 'a.txt'], { SIGNAL_MESH_MEMBERS_ONLY: '1' })
+  assert.equal([twin.members, twin.membersOnly], ['a.txt', true])
+  assert.match(mistakeOf([], { SIGNAL_MESH_MEMBERS_ONLY: '1' }), /--members FILE$/)
+})
+
+test('reads a NodeId from each line of the members file, and skips comments and empty lines', async () => {
+  const [a, b] = ['a1'.repeat(32), 'B2'.repeat(32)]
+  const text = `\uFEFF# our nodes\r\n\r\n  ${a}  # in the cellar\n${b}\n${a}`
+  const { listed, only } = await membersOf(text)
+  assert.equal([[...listed], only], [[a, b.toLowerCase()], true])
+  assert.equal([...(await membersOf('')).listed], [])
+  const none = await readMembers({ members: undefined, membersOnly: false }, { readText: fail })
+  assert.equal([none.listed.size, none.only], [0, false])
+})
+
+test('says file, line and what is allowed where the members file is wrong', async () => {
+  const good = 'a1'.repeat(32)
+  for (const wrong of [good.slice(1), `${good}0`, 'g'.repeat(64), `${good} ${good}`]) {
+    const said = await membersMistake(`# nodes\n${good}\n${wrong}\n`)
+    assert.match(
+      said,
+      /^File m\.txt of --members, line 3: "[^"]{16}"… is no NodeId; a line is a NodeId \(64 hex digits\), or empty, or a comment that begins with #$/,
+    )
+  }
+  const many = Array.from({ length: MAX_MEMBERS + 1 }, (_, i) => `${i}`.padStart(64, '0'))
+  const said = await membersMistake(many.join('\n'))
+  assert.is(
+    said,
+    `File m.txt of --members, line ${MAX_MEMBERS + 1}: up to ${MAX_MEMBERS} nodes can be listed`,
+  )
+})
+
 test('certificate and key come together', () => {
   const { tlsCert, tlsKey } = parseConfig(['--tls-cert', 'c.pem'], { SIGNAL_MESH_TLS_KEY: 'k.pem' })
   assert.equal([tlsCert, tlsKey], ['c.pem', 'k.pem'])
@@ -120,12 +163,39 @@ test('a name that is over its bound in bytes is refused', () => {
 
 test('the help lists every flag', () => {
   const help = helpText()
-  const flags = [...SETTINGS.map(([key]) => key), 'noDht', 'tlsCert', 'tlsKey', 'version', 'help']
+  const flags = [
+    ...SETTINGS.map(([key]) => key),
+    'noDht',
+    'membersOnly',
+    'tlsCert',
+    'tlsKey',
+    'version',
+    'help',
+  ]
   for (const key of flags) assert.match(help, new RegExp(`^  ${flagName(key)}\\b`, 'm'))
   assert.is(parseConfig(['-h'], {}).help, true)
 })
 
 test.run()
+
+function membersOf(text: string) {
+  const host = { readText: async () => text }
+  return readMembers({ members: 'm.txt', membersOnly: true }, host)
+}
+
+async function membersMistake(text: string): Promise<string> {
+  try {
+    await membersOf(text)
+  } catch (error) {
+    assert.is((error as SignalMeshError).code, 'BAD_CONFIG')
+    return (error as SignalMeshError).message
+  }
+  throw new Error('Nothing was found wrong')
+}
+
+function fail(): never {
+  throw new Error('It read a file')
+}
 
 function mistakeOf(argv: readonly string[], env: Readonly<Record<string, string>>): string {
   try {

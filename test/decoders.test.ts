@@ -3,6 +3,7 @@
 import fc from 'fast-check'
 import { decodeBatch, decodeHead } from '../src/batch.ts'
 import { concat, reader } from '../src/bytes.ts'
+import { decodeProof as decodeCharge } from '../src/equivocation.ts'
 import { readPacket } from '../src/gossip.ts'
 import {
   decodeBye,
@@ -38,6 +39,8 @@ const cases: Readonly<Record<string, Case>> = {
   advert: { bytes: samples.advert, decode: decodeAdvert },
   batch: { bytes: samples.batch, decode: decodeBatch },
   head: { bytes: samples.head, decode: decodeHead },
+  contradiction: { bytes: samples.contradiction, decode: decodeCharge },
+  forgery: { bytes: samples.forgery, decode: decodeCharge },
   hello: { bytes: samples.hello, decode: decodeHello, open: true },
   proof: { bytes: samples.proof, decode: decodeProof },
   welcome: { bytes: samples.welcome, decode: decodeWelcome },
@@ -117,8 +120,12 @@ test('takes rubbish for a signal with typed errors alone', () => {
 
 test('reads why a node did not pass a signal on, and refuses a control signal without a code', () => {
   const { control } = samples
-  assert.equal(readControl(control), { code: 'RATE_LIMITED', retryAfterMs: 250 })
-  for (let payload = 0; payload < 6; payload++) {
+  assert.equal(readControl(control), {
+    code: 'RATE_LIMITED',
+    retryAfterMs: 250,
+    evidence: samples.presence,
+  })
+  for (let payload = 0; payload < control.length - 144; payload++) {
     const short = control.slice(0, 144 + payload)
     assert.is(
       codeOf(() => readControl(short)),

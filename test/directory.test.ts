@@ -355,7 +355,7 @@ function world(random?: () => number): {
   homeA: HomeState
   homeB: HomeState
 } {
-  const directory = createDirectory(NETWORK, random)
+  const directory = createDirectory(NETWORK, { random })
   return {
     directory,
     homeA: directory.open(A, START_MS, NOW),

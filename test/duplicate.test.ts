@@ -1,7 +1,8 @@
 /** One identity, two lives: a node started again with an earlier clock, and two processes at once. */
 
+import { loadEpoch } from '../src/epoch.ts'
 import type { SignalMeshError } from '../src/errors.ts'
-import { MAX_RISES } from '../src/limits.ts'
+import { HEARTBEAT_MS, MAX_RISES } from '../src/limits.ts'
 import { linkPair } from '../src/link.ts'
 import { silentLog } from '../src/log.ts'
 import { createNode, type MeshNode } from '../src/node.ts'
@@ -29,7 +30,28 @@ test('a node goes above its own earlier life that the mesh still knows, with all
   assert.is(known?.position.epoch, START_MS + 5001)
   assert.equal([...(known?.claims.keys() ?? [])], [...again.mesh.log.state.claims.keys()])
   assert.is(known?.claims.size, 1)
+  assert.is(other.mesh.directory.banned.size, 0)
   assert.equal(mesh.duplicated, [])
+  mesh.stop()
+})
+
+test('a node that was killed, and started again with its clock set back, is not taken for a liar', async () => {
+  const mesh = virtualMesh(2)
+  const [other, third] = mesh.nodes as [VirtualNode, VirtualNode]
+  mesh.link(other, third)
+  const store = memoryStore()
+  for (const clockMs of [START_MS + 5000, START_MS, 0]) {
+    const node = mesh.add(7, await loadEpoch(store, clockMs))
+    mesh.link(node, other)
+    for (let edge = 0; edge < 3; edge++) node.join(edge + (clockMs % 7), [])
+    await mesh.clock.advance(HEARTBEAT_MS + 1000)
+    assert.ok(other.mesh.directory.homes.has(node.id) && third.mesh.directory.homes.has(node.id))
+    node.kill()
+  }
+  assert.equal(
+    [other, third].map(({ mesh }) => mesh.directory.banned.size),
+    [0, 0],
+  )
   mesh.stop()
 })
 

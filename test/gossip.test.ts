@@ -5,7 +5,7 @@ import { settle } from '../src/clock.ts'
 import { hash } from '../src/crypto.ts'
 import { SignalMeshError } from '../src/errors.ts'
 import { createGossip, type Gossip, readPacket } from '../src/gossip.ts'
-import { MAX_BATCH_BYTES } from '../src/limits.ts'
+import { MAX_PROOF_BYTES } from '../src/limits.ts'
 import { codeOf } from './fixtures/errors.ts'
 import { identityOf } from './fixtures/samples.ts'
 import { assert, suite } from './harness/suite.ts'
@@ -143,6 +143,22 @@ test('delivers a replayed packet once', async () => {
   assert.is(net.delivered[1]!.length, 1)
 })
 
+test('does not count a packet as seen for which it had no time, and takes the next copy', async () => {
+  const net = network(3, [
+    [0, 1],
+    [1, 2],
+  ])
+  const bytes = packet(0, 'news', { sender: 0 })
+  net.ignore(1, 0, true)
+  net.nodes[1]!.receive(bytes, idOf(0))
+  await settle()
+  assert.equal([net.delivered[1], net.delivered[2]], [[], []])
+  net.ignore(1, 0, false)
+  net.nodes[1]!.receive(bytes, idOf(0))
+  await settle()
+  assert.equal([net.delivered[1]!.length, net.delivered[2]!.length], [1, 1])
+})
+
 test('neither delivers nor passes on what is no news', async () => {
   const net = network(3, [
     [0, 1],
@@ -163,11 +179,11 @@ test('says which neighbour data came from', async () => {
   assert.equal(net.delivered[2], [{ text: 'news', from: idOf(1) }])
 })
 
-test('takes data up to the largest batch with its kind, and refuses more', () => {
+test('takes data up to the largest proof with its kind, and refuses more', () => {
   const sized = (bytes: number): Uint8Array => packet(0, 'x'.repeat(bytes), { sender: 0 })
-  assert.is(readPacket(sized(MAX_BATCH_BYTES + 1)).data.length, MAX_BATCH_BYTES + 1)
+  assert.is(readPacket(sized(MAX_PROOF_BYTES + 1)).data.length, MAX_PROOF_BYTES + 1)
   assert.is(
-    codeOf(() => readPacket(sized(MAX_BATCH_BYTES + 2))),
+    codeOf(() => readPacket(sized(MAX_PROOF_BYTES + 2))),
     'BAD_FRAME',
   )
 })
@@ -200,6 +216,8 @@ interface Net {
   readonly sent: { from: number; to: number }[]
   /** Texts that pass the check from now on. */
   readonly allowed: Set<string>
+  /** Whether a node has no time for a neighbour's packets. */
+  ignore(node: number, neighbour: number, ignores: boolean): void
   publish(node: number, text: string): void
 }
 
@@ -209,6 +227,7 @@ function network(size: number, links: readonly (readonly [number, number])[]): N
   const delivered = ids.map((): { text: string; from: string }[] => [])
   const sent: Net['sent'] = []
   const allowed = new Set(['news', 'more', 'lies'])
+  const busy = new Set<string>()
   let origin = idOf(0)
   const nodes = ids.map((id, i) =>
     createGossip({
@@ -219,6 +238,7 @@ function network(size: number, links: readonly (readonly [number, number])[]): N
         const copy = Uint8Array.from(bytes)
         queueMicrotask(() => nodes[to]?.receive(copy, id))
       },
+      takes: (neighbour) => !busy.has(`${i} ${neighbour}`),
       check: (data) => {
         if (fromUtf8(data) === 'old') return undefined
         if (allowed.has(fromUtf8(data))) return origin
@@ -231,11 +251,16 @@ function network(size: number, links: readonly (readonly [number, number])[]): N
     const others = links.flatMap(([a, b]) => (a === i ? [b] : b === i ? [a] : []))
     node.setNeighbours(others.map((other) => ids[other] as string))
   }
+  const ignore = (node: number, neighbour: number, ignores: boolean): void => {
+    const key = `${node} ${idOf(neighbour)}`
+    if (ignores) busy.add(key)
+    else busy.delete(key)
+  }
   const publish = (node: number, text: string): void => {
     origin = ids[node] as string
     nodes[node]?.publish(utf8(text))
   }
-  return { nodes, delivered, sent, allowed, publish }
+  return { nodes, delivered, sent, allowed, ignore, publish }
 }
 
 function packet(

@@ -134,6 +134,11 @@ test('sockets are dialled at the path /edge, in the scheme that suits the URL', 
   assert.is(socketUrl('http://127.0.0.1:4680'), 'ws://127.0.0.1:4680/edge')
   assert.is(socketUrl('https://mesh.example/'), 'wss://mesh.example/edge')
   assert.is(socketUrl('wss://mesh.example/a/b/'), 'wss://mesh.example/a/b/edge')
+  const tags = [new Uint8Array(32), new Uint8Array(32).fill(255)]
+  assert.is(
+    socketUrl('http://127.0.0.1:4680', { tags, peer: 'ab'.repeat(32) }),
+    `ws://127.0.0.1:4680/edge?t=${'0'.repeat(64)}&t=${'f'.repeat(64)}&p=${'ab'.repeat(32)}`,
+  )
 })
 
 // --- joining ---
@@ -398,7 +403,11 @@ test('a record outdone by a newer one is signed above it, at the same home', asy
 test('clocks a day wrong at an edge or a node keep nobody from anybody', async () => {
   const mesh = await testMesh(1)
   const { clock } = mesh
-  const wrong = (byMs: number) => ({ ...clock, nowMs: () => clock.nowMs() + byMs })
+  const wrong = (byMs: number) => ({
+    ...clock,
+    nowMs: () => clock.nowMs() + byMs,
+    monotonicMs: () => clock.monotonicMs() + byMs,
+  })
   const node = await makeNode(mesh, { clock: wrong(-24 * HOUR_MS) }, 'http://127.0.0.1:6000')
   const edges: Edge[] = []
   for (const byMs of [-24 * HOUR_MS, 24 * HOUR_MS, 0]) {
@@ -415,6 +424,43 @@ test('clocks a day wrong at an edge or a node keep nobody from anybody', async (
     assert.is((await during((edges[from] as Edge).connect(to.id, ROOM), clock)).state, 'open')
   }
   await mesh.close()
+})
+
+test('an edge whose clock is set to another day while it is at home goes on as before', async () => {
+  for (const stepMs of [-24 * HOUR_MS, 24 * HOUR_MS]) {
+    const mesh = await testMesh(2)
+    let byMs = 0
+    const clock = { ...mesh.clock, nowMs: () => mesh.clock.nowMs() + byMs }
+    const edge = await mesh.edge(mesh.nodes[0]!, { topics: ['room'] }, { clock })
+    const other = await mesh.edge(mesh.nodes[1]!)
+    const dialled = mesh.dials.length
+    byMs = stepMs
+    await during(edge.advertise('hall'), mesh.clock)
+    for (let minute = 0; minute < 130; minute++) await mesh.clock.advance(60_000)
+    for (const topic of ['room', 'hall']) {
+      assert.is((await during(other.discover(topic), mesh.clock)).total, 1)
+    }
+    assert.is(mesh.dials.length, dialled, 'with the session that it has')
+    await mesh.close()
+  }
+})
+
+test('an edge whose home was a day ahead or behind is taken at one whose clock is right', async () => {
+  for (const aheadMs of [-24 * HOUR_MS, 24 * HOUR_MS]) {
+    const mesh = await testMesh(1)
+    const { clock } = mesh
+    const wrong = await makeNode(mesh, {
+      clock: { ...clock, nowMs: () => clock.nowMs() + aheadMs },
+    })
+    const edge = await mesh.edge([wrong, mesh.nodes[0]!], { topics: ['room'] })
+    assert.is(edge.home.nodeId, wrong.id)
+    mesh.kill(wrong)
+    await clock.advance(2000)
+    assert.is(edge.home.nodeId, mesh.nodes[0]!.id)
+    const other = await mesh.edge(mesh.nodes[0]!)
+    assert.is((await during(other.discover('room'), clock)).peers[0]?.id, edge.id)
+    await mesh.close()
+  }
 })
 
 test('a home whose clock is far off does not spoil the edge for the others', async () => {
@@ -581,6 +627,8 @@ function fakeHome(act: (home: FakeHome) => void): (url: string) => Link {
             networks: [NETWORK],
             challenge,
             nowMs: 1_800_000_000_000,
+            topics: [],
+            held: undefined,
             ...changes,
           }),
         ),

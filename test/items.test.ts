@@ -16,10 +16,6 @@ const text = fc.string({ unit: 'grapheme', maxLength: 60 })
 const code = fc.constantFrom(...(Object.keys(CODE_NUMBERS) as ErrorCode[]))
 const item: fc.Arbitrary<Item> = fc.oneof(
   record({
-    kind: fc.constant('topic' as const),
-    tag: fc.uint8Array({ minLength: 32, maxLength: 32 }),
-  }),
-  record({
     kind: fc.constant('description' as const),
     type: fc.constantFrom('offer' as const, 'answer' as const),
     sdp: text,
@@ -86,7 +82,6 @@ test('descriptions of unknown type and metadata over the bound are refused', () 
   for (const bytes of [
     of(1, Uint8Array.of(3, 65)),
     of(13, new Uint8Array(MAX_METADATA_BYTES + 1)),
-    of(12, new Uint8Array(31)),
     of(2, Uint8Array.of(0, 0, 1, 0, 9, 65)),
     of(10, Uint8Array.of(0xff, 0xfe)),
   ]) {

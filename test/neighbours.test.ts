@@ -1,14 +1,19 @@
 /** Neighbours: one link for each NodeId, however many are opened; half-open ones die; goodbyes are heard. */
 
+import { createAdmission, type Members, NO_MEMBERS } from '../src/admission.ts'
 import { utf8 } from '../src/bytes.ts'
 import { type ManualClock, manualClock, settle } from '../src/clock.ts'
 import { SignalMeshError } from '../src/errors.ts'
 import {
   LINK_HANDSHAKE_MS,
   MAX_FRAME_BYTES,
+  MAX_INCOMING,
+  MAX_INCOMING_HANDSHAKES,
   MAX_LINK_HANDSHAKES,
+  MAX_LINKS_PER_GROUP,
   MAX_NEIGHBOURS,
   PING_AFTER_MS,
+  RESERVED_SHARE,
   SILENT_AFTER_MS,
 } from '../src/limits.ts'
 import { type Link, linkPair } from '../src/link.ts'
@@ -145,36 +150,120 @@ test('holds so many links and refuses the next by name; a second of a neighbour 
   const clock = manualClock()
   const hub = nodeOf(0, clock)
   const others = Array.from({ length: MAX_NEIGHBOURS }, (_, i) => nodeOf(100 + i, clock))
-  for (const other of others) {
-    open(other, hub)
-    await settle()
-  }
-  await clock.advance(100)
+  for (const other of others) await join(hub, other)
   assert.is(hub.neighbours.ids.length, MAX_NEIGHBOURS)
   const late = nodeOf(99, clock)
-  open(late, hub)
-  open(others[0] as Node, hub)
+  open(hub, late)
+  open(hub, others[0] as Node)
   await clock.advance(100)
   assert.not(hub.neighbours.has(late.id))
   assert.is(late.told.at(-1), `down ${hub.id} MESH_FULL`)
   assert.ok(hub.neighbours.has((others[0] as Node).id))
 })
 
-test('has so many handshakes in hand at once, and takes more when they are over', async () => {
-  const [a, b] = world(1, 2)
-  const silent = Array.from({ length: MAX_LINK_HANDSHAKES }, () => linkPair())
-  const info = { initiator: false, remoteAddress: '192.0.2.1' }
+test('strangers who dial take half of the places and no more, and who is there stays', async () => {
+  const clock = manualClock()
+  const hub = nodeOf(0, clock)
+  const strangers = Array.from({ length: MAX_INCOMING }, (_, i) => nodeOf(100 + i, clock))
+  for (const stranger of strangers) await join(stranger, hub)
+  const [late, friend] = [nodeOf(98, clock), nodeOf(99, clock)]
+  await join(late, hub)
+  assert.not(hub.neighbours.has(late.id))
+  assert.is(late.told.at(-1), `down ${hub.id} MESH_FULL`)
+  await join(hub, friend)
+  assert.ok(hub.neighbours.has(friend.id), 'what it dials itself has the rest')
+  assert.ok(strangers.every(({ id }) => hub.neighbours.has(id)))
+})
+
+test('a listed node finds a place when strangers have taken what they can', async () => {
+  const clock = manualClock()
+  const listed = nodeOf(99, clock)
+  const hub = nodeOf(0, clock, { listed: new Set([listed.id]), only: false })
+  for (let i = 0; i < MAX_INCOMING; i++) await join(nodeOf(100 + i, clock), hub)
+  for (let i = 0; i < MAX_INCOMING; i++) await join(hub, nodeOf(200 + i, clock))
+  assert.is(hub.neighbours.ids.length, MAX_NEIGHBOURS * (1 - RESERVED_SHARE))
+  await join(listed, hub)
+  assert.ok(hub.neighbours.has(listed.id))
+})
+
+for (const dials of ['incoming', 'outgoing']) {
+  test(`few links of one address group are taken, ${dials}, and none of a local one is too many`, async () => {
+    const clock = manualClock()
+    const hub = nodeOf(0, clock)
+    const linked = async (number: number, address: string): Promise<boolean> => {
+      const stranger = nodeOf(number, clock)
+      if (dials === 'incoming') await join(stranger, hub, address)
+      else await join(hub, stranger, address)
+      return hub.neighbours.has(stranger.id)
+    }
+    for (let i = 0; i < MAX_LINKS_PER_GROUP; i++) {
+      assert.ok(await linked(100 + i, `198.51.100.${i}`))
+    }
+    assert.not(await linked(200, '198.51.100.77'))
+    assert.not(await linked(201, '::ffff:198.51.100.78'))
+    assert.ok(await linked(202, '198.51.101.1'), 'another group')
+    for (let i = 0; i <= MAX_LINKS_PER_GROUP; i++) assert.ok(await linked(300 + i, '192.168.0.9'))
+  })
+}
+
+test('a private mesh refuses who is not listed, by name, whoever dials; and takes the same when listed', async () => {
+  for (const isListed of [false, true]) {
+    for (const dials of ['stranger', 'member']) {
+      const clock = manualClock()
+      const stranger = nodeOf(2, clock)
+      const listed = new Set(isListed ? [stranger.id] : [])
+      const member = nodeOf(1, clock, { listed, only: true })
+      await (dials === 'stranger' ? join(stranger, member) : join(member, stranger))
+      assert.is(member.neighbours.has(stranger.id), isListed, dials)
+      assert.is(member.told.length, isListed ? 1 : 0, 'it never counted as a neighbour')
+      if (!isListed) assert.is(stranger.told.at(-1), `down ${member.id} REFUSED`)
+    }
+  }
+})
+
+test('has so many handshakes in hand at once, leaves room for its own, and takes more when they are over', async () => {
+  const [a, b, c] = world(1, 2, 3)
+  const info = { initiator: false, remoteAddress: '127.0.0.1' }
+  const silent = Array.from({ length: MAX_INCOMING_HANDSHAKES }, () => linkPair())
   for (const [near] of silent) void a.neighbours.add(near, info)
   const [near] = linkPair()
   void a.neighbours.add(near, info)
   assert.is(await near.closed, 'TOO_MANY')
+  await join(a, c)
+  assert.equal(a.neighbours.ids, [c.id])
   await a.clock.advance(LINK_HANDSHAKE_MS)
   assert.equal(
     await Promise.all(silent.map(([end]) => end.closed)),
     silent.map(() => 'TIMEOUT'),
   )
   await join(b, a)
-  assert.equal(a.neighbours.ids, [b.id])
+  assert.equal(a.neighbours.ids, [c.id, b.id])
+})
+
+test('dials so many at once and no more', async () => {
+  const [a] = world(1)
+  const info = { initiator: true, remoteAddress: '127.0.0.1' }
+  for (let i = 0; i < MAX_LINK_HANDSHAKES; i++) void a.neighbours.add(linkPair()[0], info)
+  const [near] = linkPair()
+  void a.neighbours.add(near, info)
+  assert.is(await near.closed, 'TOO_MANY')
+  await a.clock.advance(LINK_HANDSHAKE_MS)
+})
+
+test('one address group has few handshakes in hand at once', async () => {
+  const [a] = world(1)
+  const closed: string[] = []
+  const silent = (address: string): void => {
+    const [near] = linkPair()
+    void near.closed.then((reason) => closed.push(`${address} ${reason}`))
+    void a.neighbours.add(near, { initiator: false, remoteAddress: address })
+  }
+  for (let i = 0; i < MAX_LINKS_PER_GROUP; i++) silent(`2001:db8:7:${i}::1`)
+  silent('2001:db8:7:ffff::1')
+  silent('2001:db8:8::1')
+  await settle()
+  assert.equal(closed, ['2001:db8:7:ffff::1 TOO_MANY'])
+  await a.clock.advance(LINK_HANDSHAKE_MS)
 })
 
 test.run()
@@ -196,7 +285,7 @@ interface Node {
   refuseGossip: boolean
   /** Links of this node that are open. */
   open(): number
-  take(link: Link, initiator: boolean): void
+  take(link: Link, initiator: boolean, remoteAddress: string): void
 }
 
 function world(...numbers: readonly number[]): [Node, Node, Node] {
@@ -204,7 +293,7 @@ function world(...numbers: readonly number[]): [Node, Node, Node] {
   return numbers.map((number) => nodeOf(number, clock)) as [Node, Node, Node]
 }
 
-function nodeOf(number: number, clock: ManualClock): Node {
+function nodeOf(number: number, clock: ManualClock, members: Members = NO_MEMBERS): Node {
   const identity = identityOf(number)
   const links = new Set<Link>()
   const told: string[] = []
@@ -214,6 +303,7 @@ function nodeOf(number: number, clock: ManualClock): Node {
     networkId: NETWORK,
     clock,
     log: silentLog,
+    admission: createAdmission({ self: identity.id, members, clock, log: silentLog }),
     serve: () => (method, body) => Uint8Array.of(method, ...body),
     onGossip: (packet, from) => {
       if (node.refuseGossip) throw new SignalMeshError('BAD_SIGNATURE', 'Not signed')
@@ -231,27 +321,31 @@ function nodeOf(number: number, clock: ManualClock): Node {
     heard,
     refuseGossip: false,
     open: () => links.size,
-    take: (link, initiator) => {
+    take: (link, initiator, remoteAddress) => {
       links.add(link)
       void link.closed.then(() => links.delete(link))
-      void neighbours.add(link, { initiator, remoteAddress: '127.0.0.1' })
+      void neighbours.add(link, { initiator, remoteAddress })
     },
   }
   return node
 }
 
 /** Opens a link from one node to another, and waits until it is secured. */
-async function join(from: Node, to: Node): Promise<readonly [TestLink, TestLink]> {
-  const ends = open(from, to)
+async function join(
+  from: Node,
+  to: Node,
+  address?: string,
+): Promise<readonly [TestLink, TestLink]> {
+  const ends = open(from, to, address)
   await settle()
   return ends
 }
 
-function open(from: Node, to: Node): readonly [TestLink, TestLink] {
+function open(from: Node, to: Node, address = '127.0.0.1'): readonly [TestLink, TestLink] {
   const [left, right] = linkPair()
   const ends = [freezable(left), freezable(right)] as const
-  from.take(ends[0], true)
-  to.take(ends[1], false)
+  from.take(ends[0], true, address)
+  to.take(ends[1], false, address)
   return ends
 }
 

@@ -149,21 +149,24 @@ test('takes a payload up to Noise’s 65,535 bytes of message, and none above', 
 })
 
 test('derives early keys that are equal on both ends, one for each label, and change with time', () => {
+  const secret = utf8('a secret')
   const { caller, callee } = pair('IK')
-  const before = caller.derive('early-initiator').state
+  const before = caller.derive('early-initiator', secret).state
   callee.read(caller.write(utf8('offer')))
   const labels = ['early-initiator', 'early-responder']
-  const ours = labels.map((label) => caller.derive(label).state)
+  const ours = labels.map((label) => caller.derive(label, secret).state)
   assert.equal(
-    labels.map((label) => callee.derive(label).state),
+    labels.map((label) => callee.derive(label, secret).state),
     ours,
   )
   assert.not.equal(ours[0], ours[1])
   assert.not.equal(ours[0], before, 'before message 1 anybody could derive it')
   const header = utf8('header')
-  const sealed = sealAt(caller.derive('early-initiator'), 3, header, utf8('candidate'))
-  const opened = openAt(callee.derive('early-initiator'), 3, header, sealed)
+  const sealed = sealAt(caller.derive('early-initiator', secret), 3, header, utf8('candidate'))
+  const opened = openAt(callee.derive('early-initiator', secret), 3, header, sealed)
   assert.is(fromUtf8(opened), 'candidate')
+  const other = callee.derive('early-initiator', utf8('another')).state
+  assert.not.equal(other, ours[0], 'who has another secret has another key')
   caller.read(callee.write(utf8('answer')))
   assert.ok(caller.split && callee.split, 'early keys take nothing from the handshake')
 })

@@ -385,7 +385,7 @@ function filled(home: TestHome): Directory {
 }
 
 function headOf(home: TestHome, urls: readonly string[] = []): Head {
-  return home.log.head({ dhtKey: undefined, urls })
+  return home.log.head({ dhtKey: undefined, urls, vias: [] })
 }
 
 function recordsOf(home: TestHome): EdgeRecord[] {

@@ -1,7 +1,7 @@
 /** The sealed channel: what loss, disorder, forgers and the curious can and cannot do to it. */
 
 import fc from 'fast-check'
-import { utf8, writer } from '../src/bytes.ts'
+import { toHex, utf8, writer } from '../src/bytes.ts'
 import { type ManualClock, manualClock } from '../src/clock.ts'
 import { boxKeyPair, type KeyPair, randomBytes } from '../src/crypto.ts'
 import { encodePlain, type Item } from '../src/edge/items.ts'
@@ -15,10 +15,18 @@ import {
   MAX_WAITING_SIGNALS,
   RESEND_AFTER_MS,
 } from '../src/limits.ts'
-import { prologue, startHandshake } from '../src/noise.ts'
+import { openAt, prologue, startHandshake } from '../src/noise.ts'
 import { signPresence } from '../src/records.ts'
-import { CLASS, encodeSignal, HEADER_BYTES, isAckOf, PHASE, phaseOf } from '../src/signal.ts'
-import { networkId } from '../src/topic.ts'
+import {
+  CLASS,
+  encodeSignal,
+  HEADER_BYTES,
+  isAckOf,
+  PHASE,
+  phaseOf,
+  sealedHeader,
+} from '../src/signal.ts'
+import { networkId, topicKey, topicTag } from '../src/topic.ts'
 import { assert, suite } from './harness/suite.ts'
 import { codeOf } from './support/rawedge.ts'
 
@@ -28,6 +36,9 @@ test.afterEach(() => {
   for (const pair of open.splice(0)) close(pair)
 })
 const NETWORK = networkId('test')
+const TAG = topicTag('test', 'room')
+const KEY = topicKey('test', 'room')
+const ROOM = { topicKey: (tag: string) => (tag === toHex(TAG) ? KEY : undefined) }
 
 type Way = 'to responder' | 'to initiator'
 /** Says which frames go on in place of this one, and when. */
@@ -46,7 +57,9 @@ interface Pair {
 
 const asSent: Line = (frame) => [{ frame, inMs: 1 }]
 
-function sealedPair(keys: { caller?: KeyPair; shown?: KeyPair } = {}): Pair {
+function sealedPair(
+  keys: { caller?: KeyPair; shown?: KeyPair; ofCalled?: Uint8Array | undefined } = {},
+): Pair {
   const clock = manualClock()
   const [one, two] = [makeIdentity(), makeIdentity()]
   const { caller = boxKeyPair() } = keys
@@ -64,7 +77,8 @@ function sealedPair(keys: { caller?: KeyPair; shown?: KeyPair } = {}): Pair {
   }
   const listen = (list: string[]) => (items: readonly Item[]) =>
     void list.push(...items.map((item) => ('sdp' in item ? item.sdp : item.kind)))
-  const common = { networkId: NETWORK, clock, connection }
+  const common = { networkId: NETWORK, clock, connection, ...ROOM }
+  const ofCalled = 'ofCalled' in keys ? keys.ofCalled : KEY
   const pair: Pair = {
     clock,
     frames,
@@ -75,6 +89,7 @@ function sealedPair(keys: { caller?: KeyPair; shown?: KeyPair } = {}): Pair {
       initiator: true,
       self: { key: one.keys.publicKey, boxKeys: caller },
       remote: { key: two.keys.publicKey, boxKey: called.publicKey },
+      tag: TAG,
       send: send('to responder'),
       onItems: listen(heard.initiator),
     }),
@@ -83,6 +98,7 @@ function sealedPair(keys: { caller?: KeyPair; shown?: KeyPair } = {}): Pair {
       initiator: false,
       self: { key: two.keys.publicKey, boxKeys: called },
       remote: { key: one.keys.publicKey, boxKey: shown.publicKey },
+      topicKey: () => ofCalled,
       send: send('to initiator'),
       onItems: listen(heard.responder),
     }),
@@ -295,6 +311,7 @@ test('a caller that names the box key of another edge throughout is not heard ei
   const message = forged.write(encodePlain({ ack: 0, items: [{ kind: 'renegotiate' }] }))
   const bobs = createSealing({
     networkId: NETWORK,
+    ...ROOM,
     initiator: false,
     connection,
     self: { key: bobId.keys.publicKey, boxKeys: bob },
@@ -330,6 +347,7 @@ test('an opening signal of one connection opens no other, and none of another ne
   const responder = (changes: object) =>
     createSealing({
       networkId: NETWORK,
+      ...ROOM,
       initiator: false,
       connection,
       self: { key: two.keys.publicKey, boxKeys: called },
@@ -338,6 +356,8 @@ test('an opening signal of one connection opens no other, and none of another ne
     })
   const opening = createSealing({
     networkId: NETWORK,
+    ...ROOM,
+    tag: TAG,
     initiator: true,
     connection,
     self: { key: one.keys.publicKey, boxKeys: caller },
@@ -356,6 +376,80 @@ test('an opening signal of one connection opens no other, and none of another ne
     const code = await codeOf(() => sealing.unseal(opening))
     assert.ok(['BAD_FRAME', 'BAD_HANDSHAKE'].includes(code), code)
   }
+})
+
+test('who knows a topic’s tag but not its key learns nothing but no, as of an unknown topic', async () => {
+  const answers: Uint8Array[] = []
+  for (const ofCalled of [undefined, topicKey('test', { name: 'room', secret: 'hush' })]) {
+    const pair = sealedPair({ ofCalled })
+    pair.open()
+    pair.initiator.send([say('a1')])
+    await pair.clock.advance(60_000)
+    assert.equal(pair.heard.responder, [])
+    assert.equal(pair.heard.initiator, ['refused'])
+    assert.not(pair.responder.answered)
+    answers.push(
+      ...pair.frames.flatMap(({ frame, way }) => (way === 'to initiator' ? [frame] : [])),
+    )
+  }
+  const [unknown, secret] = answers
+  assert.is(answers.length, 2, 'each is said once')
+  assert.is(secret?.length, unknown?.length)
+  assert.equal(secret?.subarray(0, 16), unknown?.subarray(0, 16))
+})
+
+test('who is called without the topic’s key can read neither offer nor candidates, nor answer', async () => {
+  const [one, two] = [makeIdentity(), makeIdentity()]
+  const [caller, called] = [boxKeyPair(), boxKeyPair()]
+  const common = { networkId: NETWORK, connection: randomBytes(16) }
+  const asCaller = {
+    ...common,
+    initiator: true,
+    self: { key: one.keys.publicKey, boxKeys: caller },
+    remote: { key: two.keys.publicKey, boxKey: called.publicKey },
+  }
+  const asCalled = {
+    ...common,
+    initiator: false,
+    self: { key: two.keys.publicKey, boxKeys: called },
+    remote: { key: one.keys.publicKey, boxKey: caller.publicKey },
+  }
+  const calling = createSealing({ ...asCaller, ...ROOM, tag: TAG })
+  const opening = calling.sealOpening(new Uint8Array(0), utf8('offer'))
+  // The prologue alone would keep nobody from it who has the box key: Noise hashes that, no more.
+  const about = [caller.publicKey, two.keys.publicKey, called.publicKey]
+  const said = [Uint8Array.of(0, 1), NETWORK, one.keys.publicKey, ...about, common.connection]
+  const thief = startHandshake({
+    pattern: 'IK',
+    initiator: false,
+    keys: called,
+    prologue: prologue('signal', said),
+  })
+  const seen = thief.read(opening.subarray(HEADER_BYTES + 2))
+  assert.equal(seen.subarray(0, 32), TAG, 'what it can read is which topic it is called in')
+  assert.not(String.fromCharCode(...seen).includes('offer'))
+  // It goes on as if it had the key, with one of its own.
+  const candidate = calling.seal(utf8('candidate'), 1, false)
+  const faked = createSealing({ ...asCalled, topicKey: () => topicKey('test', 'a guess') })
+  assert.is(await codeOf(() => faked.unseal(opening)), 'BAD_FRAME')
+  assert.is(await codeOf(() => faked.unseal(candidate)), 'BAD_FRAME')
+  const early = thief.derive('early-initiator', topicKey('test', 'a guess'))
+  const sealed = candidate.subarray(HEADER_BYTES)
+  const header = sealedHeader(candidate)
+  assert.is(await codeOf(() => openAt(early, 1, header, sealed)), 'BAD_FRAME')
+  const answer = encodeSignal(NETWORK, {
+    class: CLASS.within,
+    phase: PHASE.handshake,
+    from: two.keys.publicKey,
+    to: one.keys.publicKey,
+    connection: common.connection,
+    counter: 0,
+    payload: thief.write(randomBytes(40)),
+  })
+  assert.is(await codeOf(() => calling.unseal(answer)), 'BAD_FRAME')
+  assert.not(calling.answered)
+  assert.is(phaseOf(calling.seal(utf8('more'), 2, false)), PHASE.early, 'under what it cannot open')
+  for (const party of [calling, faked, thief]) party.destroy()
 })
 
 test('a reflected frame does not open at its own sender', async () => {
@@ -443,8 +537,9 @@ test('closing acknowledges what ended it, so that it is not said again', async (
   assert.is(pair.frames.length, count)
 })
 
-/** An ephemeral key, a sealed static key, and the sealed plaintext: an ack and the offer. */
-const NOISE_MESSAGE_BYTES = 32 + 48 + encodePlain({ ack: 0, items: [say('offer')] }).length + 16
+/** An ephemeral key, a sealed static key, and sealed twice: the tag; an ack and the offer. */
+const NOISE_MESSAGE_BYTES =
+  32 + 48 + 32 + encodePlain({ ack: 0, items: [say('offer')] }).length + 16 + 16
 
 /** A frame of a kind, held back from its receiver, who stands where it is due. */
 async function heldFrame(name: 'opening' | 'early' | 'answer' | 'split' | 'ack'): Promise<{

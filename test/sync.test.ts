@@ -1,16 +1,21 @@
 /** Sync: two nodes compare what they hold and pull what is missing, whatever the other one answers. */
 
-import { decodeBatch } from '../src/batch.ts'
+import { createAdmission, NO_MEMBERS } from '../src/admission.ts'
+import { type Batch, decodeBatch } from '../src/batch.ts'
 import { concat, fromHex, writer } from '../src/bytes.ts'
 import { type ManualClock, manualClock, settle } from '../src/clock.ts'
 import { createDirectory, type Directory } from '../src/directory.ts'
+import { SignalMeshError } from '../src/errors.ts'
 import {
   HOME_EXPIRES_MS,
   MAX_FRAME_BYTES,
   MAX_KEPT_BATCHES,
+  MAX_SPOILED_PULLS,
   PULL_TIMEOUT_MS,
+  SPOILED_PAUSE_MS,
 } from '../src/limits.ts'
 import { silentLog } from '../src/log.ts'
+import { createPace } from '../src/pace.ts'
 import { applyBatch, applyHead } from '../src/replica.ts'
 import { NODE_METHOD, type Serve } from '../src/rpc.ts'
 import { createSync, type Sync } from '../src/sync.ts'
@@ -30,6 +35,7 @@ import { assert, suite } from './harness/suite.ts'
 
 const NOTHING = Uint8Array.of(0)
 const CHAT = tagOf(1)
+const NOWHERE = { dhtKey: undefined, urls: [], vias: [] }
 
 const test = suite('sync', { timeoutMs: 20_000 })
 
@@ -121,7 +127,7 @@ test('learns of a home that has no edges yet, and how to reach it', async () => 
   const home = testHome(50)
   const source = replica(90)
   const urls = ['http://127.0.0.1:7']
-  applyHead(source.directory, home.log.head({ dhtKey: undefined, urls }), START_MS)
+  applyHead(source.directory, home.log.head({ dhtKey: undefined, urls, vias: [] }), START_MS)
   const sink = replica(91, source)
   await sink.sync.meet('source')
   assert.equal(sink.directory.homes.get(home.id)?.contact.urls, urls)
@@ -131,7 +137,7 @@ test('compares more homes than a page has room for', async () => {
   const source = replica(90)
   const homes = Array.from({ length: 250 }, (_, i) => testHome(1_000 + i))
   for (const home of homes) {
-    applyHead(source.directory, home.log.head({ dhtKey: undefined, urls: [] }), START_MS)
+    applyHead(source.directory, home.log.head({ dhtKey: undefined, urls: [], vias: [] }), START_MS)
     follow(source, home, change(home, 1))
   }
   const sink = replica(91, source)
@@ -180,10 +186,13 @@ test('serves what has gathered and was not signed yet', async () => {
   const sink = replica(91)
   const own = createSync({
     onOwnHead: () => undefined,
+    onFault: () => undefined,
+    neighbours: () => [],
     networkId: NETWORK,
     directory: home.directory,
     clock: home.clock,
     log: silentLog,
+    ...openTo(home.id, home.clock),
     self: home.id,
     request: () => Promise.reject(new Error('asks nobody')),
     flush: home.log.flush,
@@ -286,6 +295,96 @@ test('gives up on a neighbour that makes a pull last too long, and asks another'
   same(sink, home)
 })
 
+test('a neighbour that serves snapshots that no home signed is blamed, not the home, and then left alone', async () => {
+  const { home, source } = bigHome(900)
+  const sink = replica(91, source)
+  sink.others = ['honest']
+  sink.alter = (page) => (page[1] === 0 ? page.subarray(0, page.length - recordBytes()) : page)
+  for (let i = 0; i < MAX_SPOILED_PULLS; i++) await sink.sync.pull('liar', home.id)
+  assert.equal(sink.faults, [])
+  assert.equal([...new Set(sink.suppliers)], ['liar'])
+  sink.alter = (page) => page
+  sink.suppliers.length = 0
+  await sink.sync.meet('liar')
+  assert.equal(sink.suppliers, [], 'it is not asked what it has either')
+  await sink.sync.pull('liar', home.id)
+  assert.equal([...new Set(sink.suppliers)], ['honest'], 'another is asked in its place')
+  same(sink, home)
+  change(home, 70_000)
+  follow(source, home, home.batches.at(-1) as Batch)
+  await sink.clock.advance(SPOILED_PAUSE_MS)
+  sink.suppliers.length = 0
+  await sink.sync.pull('liar', home.id)
+  assert.equal(sink.suppliers, ['liar'], 'but not for ever')
+})
+
+test('a neighbour that serves rubbish, or batches that no home signed, is left alone for a while', async () => {
+  const home = testHome(50)
+  change(home, 1)
+  const source = replica(90)
+  follow(source, home)
+  const spoilt: readonly ((page: Uint8Array) => Uint8Array)[] = [
+    () => Uint8Array.of(1, 0, 9),
+    (page) => page.map((byte, i) => (i === 100 ? byte ^ 1 : byte)),
+  ]
+  for (const alter of spoilt) {
+    const sink = replica(91, source)
+    sink.alter = alter
+    for (let i = 0; i < MAX_SPOILED_PULLS + 2; i++) await sink.sync.pull('liar', home.id)
+    assert.is(sink.asked.length, MAX_SPOILED_PULLS)
+    assert.equal(sink.faults, [])
+  }
+})
+
+test('a neighbour that is slow, gone or has nothing is not blamed', async () => {
+  const home = testHome(50)
+  change(home, 1)
+  const sink = replica(91)
+  const answers: readonly Serve[] = [
+    async () => NOTHING,
+    () => Promise.reject(new SignalMeshError('TIMEOUT', '')),
+    () => Promise.reject(new SignalMeshError('CLOSED', '')),
+  ]
+  for (const answer of answers) {
+    sink.answer = answer
+    for (let i = 0; i < MAX_SPOILED_PULLS; i++) await sink.sync.pull('honest', home.id)
+  }
+  assert.is(sink.asked.length, answers.length * MAX_SPOILED_PULLS)
+})
+
+test('a home that signed two logs is blamed when they are pulled, not who serves them', async () => {
+  const home = testHome(50)
+  for (let n = 0; n < 3; n++) change(home, n)
+  const source = replica(90)
+  follow(source, home)
+  const other = testHome(50)
+  change(other, 9)
+  const sink = replica(91, source)
+  follow(sink, other)
+  await sink.sync.pull('source', home.id)
+  assert.equal(sink.faults, [`EQUIVOCATION ${home.id}`])
+  const fooled = replica(92, source)
+  applyHead(source.directory, home.log.head(NOWHERE), START_MS)
+  applyHead(fooled.directory, other.log.head(NOWHERE), START_MS)
+  await fooled.sync.meet('source')
+  assert.equal(fooled.faults, [`EQUIVOCATION ${home.id}`])
+})
+
+test('serves nothing of a home that is kept out, nor the rest of its snapshot, and pulls none', async () => {
+  const { home, source } = bigHome(900)
+  const sink = replica(91, source)
+  sink.onAsk = () => {
+    if (sink.asked.length === 2) source.directory.banish(home.id, START_MS)
+  }
+  await sink.sync.pull('source', home.id)
+  assert.is(sink.asked.length, 2)
+  assert.is(sink.directory.records, 0)
+  const next = replica(92, source)
+  next.directory.banish(home.id, START_MS)
+  await next.sync.pull('source', home.id)
+  assert.is(next.asked.length, 0)
+})
+
 test('refuses requests that are none, by name', async () => {
   const source = replica(90)
   const ask = async (method: number, body: Uint8Array): Promise<string | undefined> =>
@@ -322,9 +421,20 @@ interface Replica {
   /** Methods that it asked for, and what it got. */
   readonly asked: number[]
   readonly received: Uint8Array[]
+  /** Who was asked each time, and whom it could ask besides. */
+  readonly suppliers: string[]
+  others: readonly string[]
+  /** Homes that it found to lie, after the code. */
+  readonly faults: string[]
   answer: Serve
   alter: (page: Uint8Array) => Uint8Array
   onAsk: () => void
+}
+
+/** What lets everybody in, at the rates that every node has. */
+function openTo(self: string, clock: ManualClock) {
+  const admission = createAdmission({ self, members: NO_MEMBERS, clock, log: silentLog })
+  return { admission, pace: createPace(clock) }
 }
 
 function replica(number: number, source?: Replica, clock = manualClock()): Replica {
@@ -334,19 +444,26 @@ function replica(number: number, source?: Replica, clock = manualClock()): Repli
     clock,
     asked: [],
     received: [],
+    suppliers: [],
+    others: [],
+    faults: [],
     answer: (method, body) => (source as Replica).sync.serve(method, body),
     alter: (page) => page,
     onAsk: () => {},
     sync: createSync({
       onOwnHead: () => undefined,
+      onFault: (id, error) => void self.faults.push(`${error.code} ${id}`),
+      neighbours: () => self.others,
       networkId: NETWORK,
       directory,
       clock,
       log: silentLog,
+      ...openTo(identityOf(number).id, clock),
       self: identityOf(number).id,
       flush: () => {},
-      request: async (_, method, body) => {
+      request: async (neighbour, method, body) => {
         self.asked.push(method)
+        self.suppliers.push(neighbour)
         self.onAsk()
         const page = self.alter(await self.answer(method, body))
         self.received.push(page)
@@ -399,7 +516,7 @@ function recordBytes(): number {
 
 function headsPage(home: TestHome): Uint8Array {
   const w = writer().u8(1).bytes(fromHex(home.id)).u64(START_MS).u64(1)
-  return w.block(home.log.head({ dhtKey: undefined, urls: [] }).bytes).done()
+  return w.block(home.log.head({ dhtKey: undefined, urls: [], vias: [] }).bytes).done()
 }
 
 function snapshotPage(home: TestHome): Uint8Array {

@@ -21,7 +21,8 @@ test('makes every vector again, byte for byte', () => {
 })
 
 test('hashes names as the rule says: tag and parts, each behind its length, under BLAKE2b-256', () => {
-  const { networkId, meshTopic, topicTag, topicTagWithSecret } = kept.names
+  const { networkId, meshTopic, topicTag, topicTagWithSecret, topicKey, topicKeyWithSecret } =
+    kept.names
   const version = Uint8Array.of(0, 0, 0, meshTopic.version ?? 0)
   assert.is(networkId.out, named('network', [utf8('main')]))
   assert.is(meshTopic.out, named('mesh-topic', [utf8('main'), version]))
@@ -29,6 +30,8 @@ test('hashes names as the rule says: tag and parts, each behind its length, unde
   assert.is(topicTag.out, named('topic', parts))
   const key = fromHex(named('topic-secret', [utf8('swordfish')]))
   assert.is(topicTagWithSecret.out, named('topic', parts, key))
+  assert.is(topicKey.out, named('topic-key', [fromHex(topicTag.out)]))
+  assert.is(topicKeyWithSecret.out, named('topic-key', [fromHex(topicTagWithSecret.out)], key))
 })
 
 test('signs each structure under its own type and the network, as another library sees it', () => {

@@ -197,6 +197,36 @@ test('goes on at the next home, and tells only what has changed', async () => {
   await mesh.close()
 })
 
+test('an edge that comes back as another session leaves and joins, though its home holds it all along', async () => {
+  for (const at of [0, 1]) {
+    const mesh = await testMesh(2)
+    const { names, byName } = await edges(mesh, { ann: 0 })
+    const bob = await mesh.edge(mesh.nodes[at]!, { topics: ['room', 'hall'] })
+    names.set(bob.id, 'bob')
+    await mesh.clock.advance(100)
+    const room = read(byName.ann!.watch('room'), names)
+    const hall = read(byName.ann!.watch('hall'), names)
+    await mesh.clock.advance(10)
+    await mesh.edge(mesh.nodes[at]!, { identity: bob.identity, topics: ['room'] })
+    await mesh.clock.advance(100)
+    assert.equal(room.seen, ['bob joins', 'bob leaves', 'bob joins'])
+    assert.equal(hall.seen, ['bob joins', 'bob leaves'])
+    await mesh.close()
+  }
+})
+
+test('an edge that only signs again does not leave', async () => {
+  const mesh = await testMesh(2)
+  const { names, byName } = await edges(mesh, { ann: 0 })
+  const bob = await mesh.edge(mesh.nodes[1]!, { topics: ['room'] })
+  names.set(bob.id, 'bob')
+  await mesh.clock.advance(HEARTBEAT_MS)
+  const reading = read(byName.ann!.watch('room'), names)
+  for (let minute = 0; minute < 70; minute++) await mesh.clock.advance(60_000)
+  assert.equal(reading.seen, ['bob joins'])
+  await mesh.close()
+})
+
 test('edges of a home that falls silent leave, within the stated bound', async () => {
   const mesh = await testMesh(2)
   const { names, byName } = await edges(mesh, { ann: 0, bob: 1 })
@@ -215,14 +245,13 @@ test('edges of a home that falls silent leave, within the stated bound', async (
 
 const TAG = topicTag('test', 'room')
 
-function foundOf(): Found {
-  const { keys } = makeIdentity()
-  const common = { seq: 1, ttlMs: 1000 }
+function foundOf(keys = makeIdentity().keys, seq = 1, session = 2): Found {
+  const common = { seq, ttlMs: 1000 }
   return {
     presence: signPresence(NETWORK, keys, {
       ...common,
       homeKey: new Uint8Array(32).fill(1),
-      boxKey: new Uint8Array(32).fill(2),
+      boxKey: new Uint8Array(32).fill(session),
     }),
     advert: signAdvert(NETWORK, keys, { ...common, tag: TAG, info: new Uint8Array(0) }),
   }
@@ -266,6 +295,23 @@ test('a join told twice, by the list and by a push, is one', async () => {
   watches.receive(encodePush({ tag: TAG, found: one }))
   await settle()
   assert.equal(seen, [`${one.presence.peer} joins`])
+  watches.close()
+})
+
+test('what is signed again is no news, and an older record undoes no newer one', async () => {
+  const { watches, answer, seen } = byHand()
+  await settle()
+  const { keys, id } = makeIdentity()
+  await answer([foundOf(keys, 2)])
+  const told = async (seq: number, session: number): Promise<number> => {
+    watches.receive(encodePush({ tag: TAG, found: foundOf(keys, seq, session) }))
+    await settle()
+    return seen.length
+  }
+  assert.is(await told(3, 2), 1, 'signed again')
+  assert.is(await told(1, 9), 1, 'older')
+  assert.is(await told(4, 9), 3, 'another session')
+  assert.equal(seen, [`${id} joins`, `${id} leaves`, `${id} joins`])
   watches.close()
 })
 

@@ -9,14 +9,22 @@ import type { Connection } from './connection.ts'
 export interface ConnectRequest {
   readonly peer: PeerId
   readonly tag: Uint8Array
+  readonly topicKey: Uint8Array
   readonly topic: string
   readonly metadata: Uint8Array
   readonly timeoutMs: number
   readonly signal: AbortSignal | undefined
 }
 
+/** How long somebody wants to wait for a connection. */
+export type Patience = Pick<ConnectRequest, 'timeoutMs' | 'signal'>
+
 export interface Attempt {
-  readonly promise: Promise<Connection>
+  /**
+   * Waits for the outcome. Each who waits has a time limit and a way out of its own; the attempt is
+   * given up only when nobody waits any more.
+   */
+  wait(patience: Patience): Promise<Connection>
   /** The call that is to bring the connection, once there is one. */
   call: Call | undefined
   readonly isOver: boolean
@@ -28,30 +36,49 @@ export interface Attempts {
   get(peer: PeerId, tag: string): Attempt | undefined
   /** The attempt that waits for this very call. */
   of(call: Call): Attempt | undefined
-  /** Begins one, with its time limit and its way out. */
-  begin(request: ConnectRequest, tag: string): Attempt
+  /** Begins one; who began it has to wait for it. */
+  begin(peer: PeerId, tag: string): Attempt
   /** Ends all of them. */
   close(error: SignalMeshError): void
 }
+
+type Outcome = Connection | SignalMeshError
 
 export function createAttempts(clock: Clock): Attempts {
   const attempts = new Map<string, Attempt>()
   const keyOf = (peer: PeerId, tag: string): string => `${peer}/${tag}`
 
-  const begin = (request: ConnectRequest, tag: string): Attempt => {
-    const key = keyOf(request.peer, tag)
-    const { signal, timeoutMs } = request
-    const { promise, resolve, reject } = Promise.withResolvers<Connection>()
-    const stop = (error: SignalMeshError): void => {
-      attempt.settle(error)
-      attempt.call?.hangUp(error)
-    }
-    const cancelTimer = clock.after(timeoutMs, () => stop(timedOut(attempt.call, timeoutMs)))
-    const onAbort = (): void =>
-      stop(new SignalMeshError('ABORTED', 'The caller gave up', { cause: signal?.reason }))
+  const begin = (peer: PeerId, tag: string): Attempt => {
+    const key = keyOf(peer, tag)
+    const waiters = new Set<(outcome: Outcome) => void>()
     let isOver = false
+
+    const wait = ({ timeoutMs, signal }: Patience): Promise<Connection> => {
+      const { promise, resolve, reject } = Promise.withResolvers<Connection>()
+      const leave = (outcome: Outcome): void => {
+        waiters.delete(leave)
+        cancelTimer()
+        signal?.removeEventListener('abort', onAbort)
+        if (outcome instanceof SignalMeshError) reject(outcome)
+        else resolve(outcome)
+      }
+      const giveUp = (error: SignalMeshError): void => {
+        leave(error)
+        if (waiters.size > 0) return
+        attempt.settle(error)
+        attempt.call?.hangUp(error)
+      }
+      const cancelTimer = clock.after(timeoutMs, () => giveUp(timedOut(attempt.call, timeoutMs)))
+      const onAbort = (): void =>
+        giveUp(new SignalMeshError('ABORTED', 'The caller gave up', { cause: signal?.reason }))
+      waiters.add(leave)
+      signal?.addEventListener('abort', onAbort)
+      if (signal?.aborted) onAbort()
+      return promise
+    }
+
     const attempt: Attempt = {
-      promise,
+      wait,
       call: undefined,
       get isOver() {
         return isOver
@@ -60,15 +87,10 @@ export function createAttempts(clock: Clock): Attempts {
         if (isOver) return
         isOver = true
         attempts.delete(key)
-        cancelTimer()
-        signal?.removeEventListener('abort', onAbort)
-        if (outcome instanceof SignalMeshError) reject(outcome)
-        else resolve(outcome)
+        for (const leave of [...waiters]) leave(outcome)
       },
     }
     attempts.set(key, attempt)
-    signal?.addEventListener('abort', onAbort)
-    if (signal?.aborted) onAbort()
     return attempt
   }
 

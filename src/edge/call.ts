@@ -24,6 +24,8 @@ export interface CallContext {
   /** This edge's own presence, for opening signals. */
   presence(): Presence | undefined
   send(frame: Uint8Array): void
+  /** The key of a topic, by its tag in hex digits, if this edge is in it. */
+  topicKey(tag: string): Uint8Array | undefined
 }
 
 export interface CallEvents {
@@ -42,6 +44,7 @@ export interface CallOptions {
   readonly presence: Presence
   /** Known to the initiator; learnt from the offer by the other. */
   readonly tag?: Uint8Array
+  readonly topicKey?: Uint8Array
   readonly topic?: string
   readonly metadata?: Uint8Array
 }
@@ -78,7 +81,6 @@ export function createCall(context: CallContext, options: CallOptions, events: C
   const { clock } = context
   const over = new AbortController()
   const early: Item[] = []
-  let tag = options.tag ? toHex(options.tag) : ''
   let metadata = options.metadata ?? new Uint8Array(0)
   let rtc: Rtc | undefined
   let source: ConnectionSource | undefined
@@ -92,10 +94,13 @@ export function createCall(context: CallContext, options: CallOptions, events: C
     connection: options.connection.slice(),
     self: { key: context.identity.keys.publicKey, boxKeys: context.boxKeys },
     remote: { key: options.presence.peerKey, boxKey: options.presence.boxKey },
+    // Who calls names the topic's key itself, since it need not be in the topic.
+    tag: options.tag,
+    topicKey: options.initiator ? () => options.topicKey : context.topicKey,
     send: context.send,
     onItems: (items) => {
       for (const item of items) take(item)
-      if (offered || options.initiator || !tag) return
+      if (offered || options.initiator) return
       offered = true
       events.onOffer(call)
     },
@@ -116,8 +121,7 @@ export function createCall(context: CallContext, options: CallOptions, events: C
   }
 
   const take = (item: Item): void => {
-    if (item.kind === 'topic') tag ||= toHex(item.tag)
-    else if (item.kind === 'metadata') metadata = item.data
+    if (item.kind === 'metadata') metadata = item.data
     else if (item.kind === 'bye')
       end(new SignalMeshError('PEER_LEFT', item.reason || 'The peer left'))
     else if (item.kind === 'refused') refused(item.code, item.reason)
@@ -165,7 +169,7 @@ export function createCall(context: CallContext, options: CallOptions, events: C
       end(new SignalMeshError('NO_HOME', 'Cannot call without a home node'))
       return
     }
-    const items: Item[] = [{ kind: 'topic', tag: options.tag as Uint8Array }, offer]
+    const items: Item[] = [offer]
     if (metadata.length) items.push({ kind: 'metadata', data: metadata })
     sealed.open(presence.bytes, items)
   }
@@ -199,7 +203,7 @@ export function createCall(context: CallContext, options: CallOptions, events: C
     initiator: options.initiator,
     sealed,
     get tag() {
-      return tag
+      return sealed.tag
     },
     get metadata() {
       return metadata

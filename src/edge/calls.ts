@@ -1,10 +1,10 @@
 /** Calls: the table of an edge's calls, its own attempts and those of others, and which wins of two. */
 
-import { compare, fromHex, toHex } from '../bytes.ts'
+import { compare, equal, fromHex, toHex } from '../bytes.ts'
 import { randomBytes } from '../crypto.ts'
 import { asMeshError, SignalMeshError } from '../errors.ts'
 import type { PeerId } from '../identity.ts'
-import { CONNECT_TIMEOUT_MS, MAX_ATTEMPTS, MAX_ENDED_CALLS, RESEND_AFTER_MS } from '../limits.ts'
+import { CONNECT_TIMEOUT_MS, MAX_ATTEMPTS, RESEND_AFTER_MS } from '../limits.ts'
 import { isAuthentic, type Presence } from '../records.ts'
 import {
   CLASS,
@@ -19,6 +19,7 @@ import {
 import { type Attempt, type ConnectRequest, createAttempts, timedOut } from './attempts.ts'
 import { type Call, type CallContext, type CallEvents, createCall } from './call.ts'
 import type { Connection } from './connection.ts'
+import { createEnded } from './ended.ts'
 import { report } from './events.ts'
 import { presenceOfOpening } from './sealing.ts'
 
@@ -44,13 +45,11 @@ export function createCalls(options: CallsOptions): Calls {
   const { identity, networkId, clock } = options
   const calls = new Map<string, Call>()
   const attempts = createAttempts(clock)
-  /** Calls that are over: their opening signals, if they come again, must not ask again. */
-  const ended = new Set<string>()
+  const ended = createEnded()
 
   const remove = (call: Call): void => {
     if (!calls.delete(call.id)) return
     ended.add(call.id)
-    if (ended.size > MAX_ENDED_CALLS) ended.delete(ended.values().next().value as string)
     call.drop()
   }
 
@@ -94,13 +93,15 @@ export function createCalls(options: CallsOptions): Calls {
     const open = connectedTo(request.peer, tag)
     if (open) return Promise.resolve(open)
     const running = attempts.get(request.peer, tag)
-    if (running) return running.promise
+    if (running) return running.wait(request)
     if (attempts.size >= MAX_ATTEMPTS) {
       return Promise.reject(
         new SignalMeshError('TOO_MANY', `Over ${MAX_ATTEMPTS} attempts at once`),
       )
     }
-    const attempt = attempts.begin(request, tag)
+    const attempt = attempts.begin(request.peer, tag)
+    const connecting = attempt.wait(request)
+    if (attempt.isOver) return connecting
     const ringing = [...calls.values()].find(
       (call) => call.peer === request.peer && call.tag === tag && !call.initiator && !call.refused,
     )
@@ -108,19 +109,47 @@ export function createCalls(options: CallsOptions): Calls {
       // To call the peer that is calling is to answer it.
       attempt.call = ringing
       ringing.start(request.topic)
-      return attempt.promise
+      return connecting
     }
     options.lookup(request.peer).then(
       (presence) => {
         // The peer's own call may have come first, or the caller may have given up.
-        if (attempt.isOver || attempt.call) return
-        const connection = randomBytes(CONNECTION_BYTES)
-        attempt.call = add({ ...request, connection, initiator: true, presence })
-        attempt.call.start(request.topic)
+        if (!attempt.isOver && !attempt.call) call(attempt, request, presence)
       },
       (error: unknown) => attempt.settle(asMeshError(error)),
     )
-    return attempt.promise
+    return connecting
+  }
+
+  const call = (attempt: Attempt, request: ConnectRequest, presence: Presence): void => {
+    const connection = randomBytes(CONNECTION_BYTES)
+    const made = add({ ...request, connection, initiator: true, presence })
+    attempt.call = made
+    lookAgain(attempt, request, presence, made, RESEND_AFTER_MS)
+    made.start(request.topic)
+  }
+
+  /** A peer that is silent may be another session by now, which cannot open what was sealed for the last. */
+  const lookAgain = (
+    attempt: Attempt,
+    request: ConnectRequest,
+    presence: Presence,
+    made: Call,
+    afterMs: number,
+  ): void => {
+    const isStale = (): boolean => attempt.call === made && !made.sealed.heard && !attempt.isOver
+    const cancelTimer = clock.after(afterMs, async () => {
+      if (!isStale()) return
+      const newer = await options.lookup(request.peer).catch(() => presence)
+      if (!isStale()) return
+      if (equal(newer.boxKey, presence.boxKey)) {
+        lookAgain(attempt, request, presence, made, 2 * afterMs)
+      } else {
+        remove(made)
+        call(attempt, request, newer)
+      }
+    })
+    made.signal.addEventListener('abort', cancelTimer)
   }
 
   // --- calls of others ---
@@ -134,7 +163,7 @@ export function createCalls(options: CallsOptions): Calls {
     }
     const call = add({ connection, initiator: false, presence })
     call.sealed.receive(frame)
-    // Without a tag the opening was not sealed for this edge; nothing is remembered of it.
+    // Without a tag it was not sealed for this edge and a topic of its own; nothing is kept of it.
     if (call.tag) return
     calls.delete(call.id)
     call.drop()
@@ -180,7 +209,7 @@ export function createCalls(options: CallsOptions): Calls {
     const { code, retryAfterMs } = readControl(frame)
     // A node's word may fail an attempt but never ends what two edges have with each other.
     if (call.connection || call.sealed.answered) return
-    if (code === 'MOVED' || code === 'RATE_LIMITED') {
+    if (code === 'MOVED' || code === 'RATE_LIMITED' || code === 'GOING_AWAY') {
       call.sealed.resendAfter(Math.min(retryAfterMs || CONTROL_RETRY_MS, RESEND_AFTER_MS))
     } else {
       events.onEnd(call, new SignalMeshError(code, controlText(code, call.peer)))

@@ -1,7 +1,9 @@
 /** Dialling: which home an edge tries next, how long it waits before, and when no home will do. */
 
 import { mayDial } from '../authority.ts'
+import { toHex } from '../bytes.ts'
 import type { ErrorCode, SignalMeshError } from '../errors.ts'
+import type { PeerId } from '../identity.ts'
 import { BACKOFF_FIRST_MS, BACKOFF_MAX_MS } from '../limits.ts'
 
 /** How an edge came to be without a home. */
@@ -15,6 +17,8 @@ export interface Loss {
 export interface Dialling {
   /** The URL that is due. */
   readonly url: string
+  /** The other URLs: those given first, and those named by the home after them. */
+  readonly others: readonly string[]
   /** A home took the edge and named others. */
   opened(url: string, others: readonly string[]): void
   /** Moves on after a loss, and tells how long to wait before the next dial. */
@@ -56,6 +60,9 @@ export function createDialling(
       const urls = all()
       return urls[index % urls.length] as string
     },
+    get others() {
+      return all().filter((url) => url !== all()[index % all().length])
+    },
     opened: (url, others) => {
       everOpen = true
       triedAgain = false
@@ -81,11 +88,22 @@ export function createDialling(
   }
 }
 
-/** Where edges' sockets end at a node: its URL with the scheme of sockets and the path `/edge`. */
-export function socketUrl(url: string): string {
+/** What a node is to tell of in its first frame. */
+export interface Named {
+  readonly tags: readonly Uint8Array[]
+  readonly peer?: PeerId
+}
+
+/**
+ * Where edges' sockets end at a node: its URL with the scheme of sockets and the path `/edge`, and in
+ * the query the topics and the edge that the node is to tell of.
+ */
+export function socketUrl(url: string, named: Named = { tags: [] }): string {
   const at = new URL(url)
   at.protocol = at.protocol.replace(/^http/, 'ws')
   at.pathname = `${at.pathname.replace(/\/$/, '')}/edge`
   at.hash = ''
+  for (const tag of named.tags) at.searchParams.append('t', toHex(tag))
+  if (named.peer) at.searchParams.append('p', named.peer)
   return at.href
 }

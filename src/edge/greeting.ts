@@ -10,6 +10,7 @@ import {
   decodeWelcome,
   encodeProof,
   type Hello,
+  type HelloTopic,
   proofBody,
   type Welcome,
 } from '../messages.ts'
@@ -19,6 +20,8 @@ import type { OwnRecords } from './records.ts'
 
 export interface Greeting {
   readonly homeKey: Uint8Array
+  /** What it tells of topics before it has proved anything itself. */
+  readonly topics: readonly HelloTopic[]
   /** The edge's one reply to the hello. */
   readonly proof: Uint8Array
   /** Reads the home's answer; throws `BAD_SIGNATURE` unless it proves its NodeId. */
@@ -59,6 +62,7 @@ export function greet(
   const homeKey = hello.nodeKey.slice()
   return {
     homeKey,
+    topics: hello.topics,
     proof,
     readWelcome: (answer) => {
       const welcome = decodeWelcome(answer)

@@ -1,18 +1,21 @@
 /** The home: an edge's one socket to the mesh, kept open at one node or another, with requests over it. */
 
-import { writer } from '../bytes.ts'
+import { toHex, writer } from '../bytes.ts'
 import { asMeshError, SignalMeshError } from '../errors.ts'
 import type { NodeId } from '../identity.ts'
-import { RECORD_RENEW_MS } from '../limits.ts'
+import { MAX_NAMED_TOPICS, RECORD_RENEW_MS } from '../limits.ts'
 import type { Link } from '../link.ts'
+import type { HelloTopic } from '../messages.ts'
 import type { EdgeRecord, Presence } from '../records.ts'
 import { EDGE_METHOD } from '../rpc.ts'
 import { createAsking } from './asking.ts'
 import { createDialling, type Loss, socketUrl } from './dialling.ts'
 import { attendHome, type HomeLink } from './homelink.ts'
 import { createOwnRecords, type OwnRecordsOptions } from './records.ts'
+import { createWitness } from './witness.ts'
 
-export type HomeState = 'connecting' | 'open' | 'closed'
+/** `withheld`: other nodes know nothing of this edge, so this home is left for another. */
+export type HomeState = 'connecting' | 'open' | 'withheld' | 'closed'
 
 export interface HomeStatus {
   readonly url: string
@@ -22,11 +25,20 @@ export interface HomeStatus {
 
 export interface HomeOptions extends OwnRecordsOptions {
   readonly urls: readonly string[]
+  /** The topics that the edge is in from the first moment. */
+  readonly tags: readonly Uint8Array[]
   dial(url: string): Link
   onSignal(frame: Uint8Array): void
   onPush(frame: Uint8Array): void
   onStatus(status: HomeStatus): void
-  /** The edge has a home again, perhaps another one. */
+  /** The topics, besides its own, of which the next home's first frame is to tell. */
+  watched(): readonly Uint8Array[]
+  /**
+   * A home, perhaps another one, has been sent the proof, and tells of topics. It is not believed
+   * yet, but what is sealed for others may go out.
+   */
+  onGreeted(topics: readonly HelloTopic[]): void
+  /** It has taken the edge on. */
   onOpen(): void
   /** The edge will have no home any more. */
   onFatal(error: SignalMeshError): void
@@ -43,7 +55,7 @@ export interface Home {
   unadvertise(tag: Uint8Array): Promise<void>
   /** Asks the home, or the next one if it is lost meanwhile. */
   request(method: number, body: Uint8Array): Promise<Uint8Array>
-  /** Sends a signal, if there is a home now. */
+  /** Sends a signal, if there is a home now, or one that is about to be. */
   signal(frame: Uint8Array): void
   close(): void
 }
@@ -51,6 +63,7 @@ export interface Home {
 export function createHome(options: HomeOptions): Home {
   const { clock } = options
   const records = createOwnRecords(options)
+  for (const tag of options.tags) records.add(tag, new Uint8Array(0))
   const dialling = createDialling(options.urls)
   let current: HomeLink | undefined
   let status: HomeStatus = { url: '', nodeId: '', state: 'connecting' }
@@ -64,15 +77,34 @@ export function createHome(options: HomeOptions): Home {
   }
   const open = (): HomeLink | undefined => (current?.isOpen ? current : undefined)
   const isClosed = (): boolean => status.state === 'closed'
+  const witness = createWitness({
+    networkId: options.networkId,
+    clock,
+    dial: options.dial,
+    expected: () => {
+      const { presence, tags } = records
+      return open() && presence && { presence, tags }
+    },
+    others: () => dialling.others,
+    onWithheld: () => {
+      setStatus({ ...status, state: 'withheld' })
+      current?.fail(new SignalMeshError('REFUSED', 'It keeps this edge from the mesh'))
+    },
+  })
   const { ask, wake } = createAsking({ clock, open, isClosed, lastError: () => lastError })
 
   const dial = (): void => {
     const { url } = dialling
     setStatus({ url, nodeId: '', state: 'connecting' })
-    const events = { onOpen, onLost: (loss: Loss) => onLost(link, loss) }
+    const events = {
+      onGreeted: options.onGreeted,
+      onOpen,
+      onLost: (loss: Loss) => onLost(link, loss),
+    }
     let link: HomeLink | undefined
     try {
-      link = attendHome(options.dial(socketUrl(url)), url, { ...options, records }, events)
+      const socket = options.dial(socketUrl(url, { tags: namedTags() }))
+      link = attendHome(socket, url, { ...options, records }, events)
       current = link
     } catch (error) {
       // A browser throws for what its page may not dial, such as ws: from a page over https.
@@ -80,10 +112,16 @@ export function createHome(options: HomeOptions): Home {
     }
   }
 
+  const namedTags = (): Uint8Array[] => {
+    const all = [...options.watched(), ...records.tags].map((tag) => [toHex(tag), tag] as const)
+    return [...new Map(all).values()].slice(0, MAX_NAMED_TOPICS)
+  }
+
   const onOpen = (otherHomes: readonly string[]): void => {
     const { url } = status
     dialling.opened(url, otherHomes)
     scheduleRenew()
+    witness.changed()
     setStatus({ url, nodeId: current?.nodeId ?? '', state: 'open' })
     wake()
     options.onOpen()
@@ -93,6 +131,7 @@ export function createHome(options: HomeOptions): Home {
     if (current !== link) return
     current = undefined
     cancelRenew()
+    witness.stop()
     if (isClosed()) return
     if (isReplaced(loss))
       end(new SignalMeshError('REPLACED', 'Another session took over this edge'))
@@ -130,6 +169,7 @@ export function createHome(options: HomeOptions): Home {
     if (isClosed()) return
     cancelDial()
     cancelRenew()
+    witness.stop()
     setStatus({ ...status, state: 'closed' })
     current?.leave()
     wake()
@@ -140,7 +180,9 @@ export function createHome(options: HomeOptions): Home {
     const inMs = Math.round(RECORD_RENEW_MS * (0.9 + Math.random() * 0.2))
     cancelRenew = clock.after(inMs, () => {
       renew(link).then(() => {
-        if (current === link && !isClosed()) scheduleRenew()
+        if (current !== link || isClosed()) return
+        scheduleRenew()
+        witness.changed()
       }, link.fail)
     })
   }
@@ -172,6 +214,7 @@ export function createHome(options: HomeOptions): Home {
           return advert && block(advert)
         }
         await ask(EDGE_METHOD.advertise, makeBody)
+        if (open()) witness.changed()
       } catch (error) {
         takeBack()
         throw error
@@ -182,7 +225,9 @@ export function createHome(options: HomeOptions): Home {
       if (open()) await ask(EDGE_METHOD.unadvertise, () => tag)
     },
     request: (method, body) => ask(method, () => body),
-    signal: (frame) => open()?.send(frame),
+    signal: (frame) => {
+      if (current?.isGreeted) current.send(frame)
+    },
     close,
   }
 }

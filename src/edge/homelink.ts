@@ -6,7 +6,7 @@ import type { NodeId } from '../identity.ts'
 import { keepAlive } from '../keepalive.ts'
 import { EDGE_PROOF_MS } from '../limits.ts'
 import type { Link } from '../link.ts'
-import { decodeBye, encodeBye, FRAME } from '../messages.ts'
+import { decodeBye, encodeBye, FRAME, type HelloTopic } from '../messages.ts'
 import { createRpc, type Rpc } from '../rpc.ts'
 import type { Loss } from './dialling.ts'
 import { type Greeting, greet } from './greeting.ts'
@@ -19,6 +19,8 @@ export interface HomeLinkOptions extends OwnRecordsOptions {
 }
 
 export interface HomeLinkEvents {
+  /** The proof has gone out. Until the home has answered it, only what is sealed may follow. */
+  onGreeted(topics: readonly HelloTopic[]): void
   /** The home has taken the edge on, and names other homes. */
   onOpen(otherHomes: readonly string[]): void
   onLost(loss: Loss): void
@@ -26,6 +28,8 @@ export interface HomeLinkEvents {
 
 export interface HomeLink {
   readonly isOpen: boolean
+  /** Whether it has been sent the proof, so that signals may go out behind it. */
+  readonly isGreeted: boolean
   /** Both empty until the home has said who it is. */
   readonly homeKey: Uint8Array
   readonly nodeId: NodeId
@@ -66,6 +70,7 @@ export function attendHome(
     else if (frame[0] === FRAME.hello && !greeting) {
       greeting = greet({ ...options, url }, frame)
       link.send(greeting.proof)
+      events.onGreeted(greeting.topics)
     } else if (frame[0] === FRAME.welcome && greeting && !isOpen) {
       const { otherHomes } = greeting.readWelcome(frame)
       openedAtMs = clock.nowMs()
@@ -95,6 +100,9 @@ export function attendHome(
   return {
     get isOpen() {
       return openedAtMs !== undefined && error === undefined
+    },
+    get isGreeted() {
+      return greeting !== undefined && error === undefined
     },
     get homeKey() {
       return greeting?.homeKey ?? new Uint8Array(0)

@@ -5,7 +5,6 @@ import { CODE_NUMBERS, codeOfNumber, type ErrorCode } from '../errors.ts'
 import { MAX_SIGNAL_BYTES } from '../limits.ts'
 
 export type Item =
-  | { readonly kind: 'topic'; readonly tag: Uint8Array }
   | { readonly kind: 'description'; readonly type: 'offer' | 'answer'; readonly sdp: string }
   | {
       readonly kind: 'candidate'
@@ -19,7 +18,7 @@ export type Item =
   | { readonly kind: 'bye'; readonly reason: string }
   | { readonly kind: 'metadata'; readonly data: Uint8Array }
 
-/** Numbers of the kinds. Left free: end of candidates 3, ICE restart 6, relay control 11. */
+/** Numbers of the kinds. Left free: end of candidates 3, ICE restart 6, relay control 11, topic 12. */
 const KIND = {
   description: 1,
   candidate: 2,
@@ -27,7 +26,6 @@ const KIND = {
   transceiver: 5,
   refused: 7,
   bye: 10,
-  topic: 12,
   metadata: 13,
 } as const
 
@@ -63,8 +61,6 @@ export function decodePlain(bytes: Uint8Array): Plain {
 
 function encodeItem(item: Item): Uint8Array {
   switch (item.kind) {
-    case 'topic':
-      return item.tag
     case 'description':
       return writer(4096)
         .u8(item.type === 'offer' ? 1 : 2)
@@ -95,8 +91,6 @@ function encodeItem(item: Item): Uint8Array {
 function decodeItem(kind: number, body: Uint8Array): Item | undefined {
   const r = reader(body)
   switch (kind) {
-    case KIND.topic:
-      return { kind: 'topic', tag: r.bytes(32) }
     case KIND.description: {
       const type = r.u8()
       if (type !== 1 && type !== 2) throw badFrame(`a description of type ${type}`)

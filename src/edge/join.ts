@@ -7,10 +7,10 @@ import { SignalMeshError } from '../errors.ts'
 import { makeIdentity, type PeerId } from '../identity.ts'
 import { JOIN_TIMEOUT_MS, MAX_DISCOVER, MAX_TOPICS_PER_EDGE } from '../limits.ts'
 import type { Link } from '../link.ts'
-import { decodeFound, type Found } from '../messages.ts'
+import { decodeFound, type Found, type HelloTopic } from '../messages.ts'
 import { decodePresence, isAuthentic, type Presence } from '../records.ts'
 import { EDGE_METHOD } from '../rpc.ts'
-import { networkId, type Topic, topicTag } from '../topic.ts'
+import { networkId, type Topic, topicKey, topicTag } from '../topic.ts'
 import { noHomeError } from './asking.ts'
 import { createCalls } from './calls.ts'
 import { createEvents, report } from './events.ts'
@@ -32,6 +32,11 @@ export interface Ground {
   readonly clock: Clock
   readonly makeRtc: MakeRtc
   dial(url: string): Link
+  /**
+   * Told of the peers that a home names in its first frame, of topics that the edge is in. The edge
+   * has no home yet, but may call them: the offers go out right behind its proof.
+   */
+  onSample?(edge: Edge, topic: Topic, peers: readonly Peer[]): void
 }
 
 /** `joinMesh` on other ground. */
@@ -44,23 +49,42 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
   const identity = makeIdentity(options.identity)
   const boxKeys = boxKeyPair()
   const events = createEvents<EdgeEvents>()
-  const topics = new Map<string, string>()
+  const topics = new Map<string, OwnTopic>()
+  for (const topic of options.topics ?? []) {
+    topics.set(toHex(topicTag(network, topic)), ownTopic(network, topic))
+  }
+  /** Of the first frame of a home that has yet to prove itself. */
+  let sample: readonly HelloTopic[] = []
   const joined = { settle: (_error?: SignalMeshError): void => {} }
 
+  const found = (tag: string, list: readonly Found[]): Found[] =>
+    list.filter((one) => isFound(id, tag, one) && one.presence.peer !== identity.id)
+  const watches = createWatches({ request: (method, body) => home.request(method, body), found })
   const home = createHome({
     urls: homeUrls(options.urls),
     networkId: id,
     identity,
     boxKeys,
     clock,
+    tags: [...topics.keys()].map(fromHex),
     dial: ground.dial,
+    watched: () => watches.tags,
     onSignal: (frame) => calls.receive(frame),
     onPush: (frame) => watches.receive(frame),
-    onStatus: (status) => events.emit('home', status),
-    onOpen: () => {
-      joined.settle()
+    onStatus: (status) => {
+      if (status.state !== 'open') sample = []
+      events.emit('home', status)
+    },
+    onGreeted: (told) => {
+      sample = told
       calls.resend()
-      watches.resume()
+      tellSample()
+    },
+    onOpen: () => {
+      const told = sample
+      sample = []
+      joined.settle()
+      watches.resume(told)
     },
     onFatal: (error) => {
       joined.settle(error)
@@ -68,9 +92,6 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
       shut()
     },
   })
-  const found = (tag: string, list: readonly Found[]): Found[] =>
-    list.filter((one) => isFound(id, tag, one) && one.presence.peer !== identity.id)
-  const watches = createWatches({ request: home.request, found })
   const calls = createCalls({
     networkId: id,
     identity,
@@ -82,12 +103,29 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     presence: () => home.presence,
     send: home.signal,
     lookup,
-    topicOf: (tag) => topics.get(tag),
+    topicOf: (tag) => topics.get(tag)?.name,
+    topicKey: (tag) => topics.get(tag)?.key,
     ask: (call, topic) => ask(options.onIncoming, call, topic),
     onConnection: (connection) => events.emit('connection', connection),
   })
 
+  const tellSample = (): void => {
+    for (const { tag, found: list } of sample) {
+      const topic = topics.get(toHex(tag))?.topic
+      const peers = topic && ground.onSample ? found(toHex(tag), list) : []
+      if (topic && peers.length) ground.onSample?.(edge, topic, peers.map(peerOf))
+    }
+  }
+
   async function lookup(peer: PeerId): Promise<Presence> {
+    // As fresh as an answer of the same home could be, and here before any could be asked for.
+    for (const { tag, found: list } of sample) {
+      const [told] = found(
+        toHex(tag),
+        list.filter(({ presence }) => presence.peer === peer),
+      )
+      if (told) return told.presence
+    }
     const presence = decodePresence(await home.request(EDGE_METHOD.lookup, fromHex(peer)))
     if (presence.peer !== peer || !isAuthentic(id, presence)) {
       throw new SignalMeshError('BAD_SIGNATURE', `The home told a forged presence of ${peer}`)
@@ -107,20 +145,6 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
   }
   options.signal?.addEventListener('abort', onAbort)
 
-  await new Promise<void>((resolve, reject) => {
-    const cancelTimer = clock.after(JOIN_TIMEOUT_MS, () =>
-      joined.settle(noHomeError(home.lastError)),
-    )
-    joined.settle = (error) => {
-      cancelTimer()
-      if (error) reject(error)
-      else resolve()
-    }
-  }).catch((error: unknown) => {
-    shut()
-    throw error
-  })
-
   const edge: Edge = {
     id: identity.id,
     identity: identity.seed,
@@ -133,7 +157,7 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
         throw new SignalMeshError('TOO_MANY', `An edge has at most ${MAX_TOPICS_PER_EDGE} topics`)
       }
       const isNew = !topics.has(toHex(tag))
-      topics.set(toHex(tag), nameOf(topic))
+      topics.set(toHex(tag), ownTopic(network, topic))
       try {
         await home.advertise(tag, new Uint8Array(0))
       } catch (error) {
@@ -167,6 +191,7 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
       calls.connect({
         ...checkConnect(peer, request, identity.id),
         tag: topicTag(network, request.topic),
+        topicKey: topicKey(network, request.topic),
         topic: nameOf(request.topic),
         signal: request.signal,
       }),
@@ -174,6 +199,21 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     close: async () => shut(),
     [Symbol.asyncDispose]: async () => shut(),
   }
+
+  await new Promise<void>((resolve, reject) => {
+    const cancelTimer = clock.after(JOIN_TIMEOUT_MS, () =>
+      joined.settle(noHomeError(home.lastError)),
+    )
+    joined.settle = (error) => {
+      cancelTimer()
+      if (error) reject(error)
+      else resolve()
+    }
+  }).catch((error: unknown) => {
+    shut()
+    throw error
+  })
+
   return edge
 }
 
@@ -214,6 +254,17 @@ function rtcConfig(options: JoinOptions): RTCConfiguration {
     iceServers: [...(options.iceServers ?? [])],
     ...(options.iceTransportPolicy ? { iceTransportPolicy: options.iceTransportPolicy } : {}),
   }
+}
+
+/** A topic that this edge is in. */
+interface OwnTopic {
+  readonly topic: Topic
+  readonly name: string
+  readonly key: Uint8Array
+}
+
+function ownTopic(network: string, topic: Topic): OwnTopic {
+  return { topic, name: nameOf(topic), key: topicKey(network, topic) }
 }
 
 function nameOf(topic: Topic): string {

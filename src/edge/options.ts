@@ -2,7 +2,7 @@
 
 import { SignalMeshError } from '../errors.ts'
 import type { PeerId } from '../identity.ts'
-import { CONNECT_TIMEOUT_MS, MAX_DISCOVER } from '../limits.ts'
+import { CONNECT_TIMEOUT_MS, MAX_DISCOVER, MAX_TOPICS_PER_EDGE } from '../limits.ts'
 import type { Topic } from '../topic.ts'
 import { MAX_METADATA_BYTES } from './items.ts'
 
@@ -11,6 +11,8 @@ export interface JoinOptions {
   readonly urls?: readonly string[]
   /** Genesis name of the network. Default: `main`. */
   readonly network?: string
+  /** Topics to advertise from the first moment; some of their peers come with the node's first frame. */
+  readonly topics?: readonly Topic[]
   /** 32 bytes of seed; without it a new PeerId for this session. */
   readonly identity?: Uint8Array
   /** STUN and TURN servers. Default: none of anybody's. */
@@ -48,7 +50,11 @@ export interface ConnectOptions {
 /** Refuses options that joining could not work with. */
 export function checkJoin(options: JoinOptions): void {
   checkObject(options, 'joinMesh')
-  const { iceServers, onIncoming, signal } = options
+  const { iceServers, onIncoming, signal, topics = [] } = options
+  if (!Array.isArray(topics)) throw bad('topics', 'a list of topics')
+  if (topics.length > MAX_TOPICS_PER_EDGE) {
+    throw new SignalMeshError('TOO_MANY', `An edge has at most ${MAX_TOPICS_PER_EDGE} topics`)
+  }
   if (iceServers !== undefined && !Array.isArray(iceServers)) throw bad('iceServers', 'a list')
   if (onIncoming !== undefined && typeof onIncoming !== 'function') {
     throw bad('onIncoming', 'a function')

@@ -28,6 +28,8 @@ export interface OwnRecords {
   /** From now on, time is what this home says that it is. */
   follow(homeNowMs: number): void
   signPresence(homeKey: Uint8Array): Presence
+  /** The topics that the edge is in. */
+  readonly tags: readonly Uint8Array[]
   /** Takes a topic on; the returned function takes that back. */
   add(tag: Uint8Array, info: Uint8Array): () => void
   remove(tag: Uint8Array): void
@@ -56,7 +58,8 @@ export function createOwnRecords(options: OwnRecordsOptions): OwnRecords {
   let offsetMs = 0
 
   const nextSeq = (): number => {
-    lastSeq = Math.max(lastSeq + 1, clock.nowMs() + offsetMs)
+    // Its home's time, since that is what the home compares with; this machine's own may be any.
+    lastSeq = Math.max(lastSeq + 1, clock.monotonicMs() + offsetMs)
     return lastSeq
   }
 
@@ -68,7 +71,7 @@ export function createOwnRecords(options: OwnRecordsOptions): OwnRecords {
       return presence
     },
     follow: (homeNowMs) => {
-      offsetMs = homeNowMs - clock.nowMs()
+      offsetMs = homeNowMs - clock.monotonicMs()
     },
     signPresence: (homeKey) => {
       presence = signPresence(networkId, identity.keys, {
@@ -78,6 +81,9 @@ export function createOwnRecords(options: OwnRecordsOptions): OwnRecords {
         ttlMs: RECORD_TTL_MS,
       })
       return presence
+    },
+    get tags() {
+      return [...adverts.values()].map(({ tag }) => tag)
     },
     add: (tag, info) => {
       const key = toHex(tag)

@@ -30,8 +30,12 @@ export interface Sealed {
   resendAfter(delayMs: number): void
   /** Whether both sides have their final keys. */
   readonly answered: boolean
+  /** Whether the other side has said anything, be it only that it heard. */
+  readonly heard: boolean
   /** Whether there are keys to send under. */
   readonly canSend: boolean
+  /** The topic of the connection, in hex digits; empty while it is not known. */
+  readonly tag: string
   close(): void
 }
 
@@ -39,6 +43,13 @@ export interface Sealed {
 const ACK_AFTER_MS = 100
 /** A signal without what it carries beside: a presence, Noise's keys and tags. */
 const MAX_PLAIN_BYTES = MAX_SIGNAL_BYTES - 1024
+
+/** What an answer says that is empty. */
+const NOT_THERE: Item = {
+  kind: 'refused',
+  code: 'NOT_ADVERTISED',
+  reason: 'it is not in this topic',
+}
 
 export function createSealed(options: SealedOptions): Sealed {
   const { clock } = options
@@ -49,6 +60,7 @@ export function createSealed(options: SealedOptions): Sealed {
   let nextAckCounter = 0
   let awaited = 0
   let resends = 0
+  let heard = false
   let closed = false
   let cancelResend: (() => void) | undefined
   let cancelRetry: (() => void) | undefined
@@ -103,6 +115,7 @@ export function createSealed(options: SealedOptions): Sealed {
   // --- what the other side says ---
 
   const acknowledged = (ack: number): void => {
+    heard = true
     for (const counter of unacked.keys()) if (counter < ack) unacked.delete(counter)
     if (unacked.size > 0) return
     cancelResend?.()
@@ -123,12 +136,23 @@ export function createSealed(options: SealedOptions): Sealed {
   const takeDue = (): void => {
     for (let frame = waiting.get(awaited); frame && !closed; frame = waiting.get(awaited)) {
       waiting.delete(awaited)
-      const { ack, items } = decodePlain(sealing.unseal(frame))
+      const bytes = sealing.unseal(frame)
+      if (sealing.declined) {
+        options.onItems([NOT_THERE])
+        return
+      }
+      const { ack, items } = decodePlain(bytes)
       awaited += 1
       acknowledged(ack)
       acknowledgeSoon()
-      if (items.length) options.onItems(items)
+      options.onItems(items)
     }
+  }
+
+  /** Says no, and is done: nothing is kept of who calls in a topic that is not known here. */
+  const decline = (): void => {
+    closed = true
+    options.send(sealing.sealDecline())
   }
 
   return {
@@ -144,6 +168,7 @@ export function createSealed(options: SealedOptions): Sealed {
       } catch (error) {
         // Anybody on the way can make up frames: what does not open changes nothing.
         if (!(error instanceof SignalMeshError)) throw error
+        if (sealing.declined && !closed) decline()
       }
     },
     resend,
@@ -156,8 +181,14 @@ export function createSealed(options: SealedOptions): Sealed {
     get answered() {
       return sealing.answered
     },
+    get heard() {
+      return heard
+    },
     get canSend() {
       return sealing.opened && !closed
+    },
+    get tag() {
+      return sealing.tag
     },
     close: () => {
       if (closed) return

@@ -1,13 +1,15 @@
 /** Sealing: one connection's keys, and which frame may stand under which of them. */
 
-import { equal, reader, toHex, writer } from '../bytes.ts'
-import type { KeyPair } from '../crypto.ts'
+import { concat, equal, fromHex, reader, toHex, utf8, writer } from '../bytes.ts'
+import { HASH_BYTES, hash, type KeyPair } from '../crypto.ts'
 import { SignalMeshError } from '../errors.ts'
 import { MAX_BAD_SIGNALS, MAX_RECORD_BYTES } from '../limits.ts'
 import {
   type CipherKey,
+  cipherKey,
   type Handshake,
   isRemote,
+  mixKey,
   openAt,
   prologue,
   sealAt,
@@ -34,6 +36,10 @@ export interface SealingOptions {
   readonly connection: Uint8Array
   readonly self: { readonly key: Uint8Array; readonly boxKeys: KeyPair }
   readonly remote: { readonly key: Uint8Array; readonly boxKey: Uint8Array }
+  /** The topic that the initiator calls in; the other learns it from the opening signal. */
+  readonly tag?: Uint8Array | undefined
+  /** The key of a topic that this edge is in, by its tag in hex digits. */
+  topicKey(tag: string): Uint8Array | undefined
 }
 
 export interface Sealing {
@@ -41,10 +47,16 @@ export interface Sealing {
   readonly opened: boolean
   /** Whether it was answered: there are the final keys. */
   readonly answered: boolean
+  /** Whether the called has not the key of the topic, which is all that its answer says. */
+  readonly declined: boolean
+  /** The topic of the connection, in hex digits; empty while it is not known. */
+  readonly tag: string
   /** The opening signal: this edge's presence, and the first message of the handshake. */
   sealOpening(presence: Uint8Array, plain: Uint8Array): Uint8Array
   /** The answer to it: the second message. */
   sealAnswer(plain: Uint8Array): Uint8Array
+  /** The answer of one who has not the topic's key: the second message, empty. */
+  sealDecline(): Uint8Array
   /** A frame under the best keys there are. Acknowledgements are numbered apart. */
   seal(plain: Uint8Array, counter: number, ack: boolean): Uint8Array
   /** Opens a frame; throws for any that was not sealed for this place. */
@@ -54,12 +66,20 @@ export interface Sealing {
 
 /** Acknowledgements count from here, since they are neither ordered nor sent again. */
 const ACK_COUNTERS = 2 ** 32
+/** A handshake's payloads need no header beside them: Noise binds them to their place. */
+const NO_HEADER = new Uint8Array(0)
 
 export function createSealing(options: SealingOptions): Sealing {
   const { networkId, initiator, self, remote, connection } = options
-  const handshake = startSealing(options)
+  const about = sealedAbout(options)
+  const handshake = startSealing(options, about)
+  let tag = options.tag ? toHex(options.tag) : ''
+  let topicKey = options.topicKey(tag)
+  let declined = false
   let earlyTx: CipherKey | undefined
   let earlyRx: CipherKey | undefined
+  let splitTx: CipherKey | undefined
+  let splitRx: CipherKey | undefined
   let heardSplit = false
   let bad = 0
   let released = false
@@ -68,9 +88,24 @@ export function createSealing(options: SealingOptions): Sealing {
     const [own, other] = initiator
       ? (['early-initiator', 'early-responder'] as const)
       : (['early-responder', 'early-initiator'] as const)
-    earlyTx = handshake.derive(own)
-    earlyRx = handshake.derive(other)
+    earlyTx = handshake.derive(own, secret())
+    earlyRx = handshake.derive(other, secret())
   }
+
+  const deriveSplit = (): void => {
+    const { tx, rx } = handshake.split as NonNullable<Handshake['split']>
+    splitTx = mixKey(tx, secret())
+    splitRx = mixKey(rx, secret())
+  }
+
+  const secret = (): Uint8Array => {
+    if (topicKey) return topicKey
+    throw new SignalMeshError('NOT_ADVERTISED', 'This edge is not in the topic')
+  }
+
+  /** Noise alone would show an offer to whoever is called; under this, to who knows the topic too. */
+  const payloadKey = (name: 'open' | 'answer'): CipherKey =>
+    cipherKey(hash([utf8(`signal-mesh/topic-${name}`), about], secret()))
 
   /** Only the keys are needed once there are the final ones; a handshake takes locked memory. */
   const letGo = (): void => {
@@ -92,10 +127,7 @@ export function createSealing(options: SealingOptions): Sealing {
       throw notSealed()
     }
     try {
-      if (!initiator) return readOpening(frame)
-      const plain = handshake.read(payloadOf(frame))
-      letGo()
-      return plain
+      return initiator ? readAnswer(frame) : readOpening(frame)
     } catch (error) {
       bad += 1
       throw error
@@ -123,8 +155,25 @@ export function createSealing(options: SealingOptions): Sealing {
     if (!isRemote(handshake, remote.boxKey)) {
       throw new SignalMeshError('BAD_SIGNATURE', 'The caller is not whose presence it shows')
     }
+    const named = toHex(bytes.subarray(0, HASH_BYTES))
+    topicKey = options.topicKey(named)
+    // Whether the topic is unknown here or its secret there, the answer is the same.
+    declined = true
+    const plain = openAt(payloadKey('open'), 0, NO_HEADER, bytes.subarray(HASH_BYTES))
+    declined = false
+    tag = named
     deriveEarly()
-    return bytes
+    return plain
+  }
+
+  const readAnswer = (frame: Uint8Array): Uint8Array => {
+    const bytes = handshake.read(payloadOf(frame))
+    letGo()
+    declined = bytes.length === 0
+    if (declined) return bytes
+    const plain = openAt(payloadKey('answer'), 0, NO_HEADER, bytes)
+    deriveSplit()
+    return plain
   }
 
   return {
@@ -132,10 +181,17 @@ export function createSealing(options: SealingOptions): Sealing {
       return earlyTx !== undefined
     },
     get answered() {
-      return handshake.split !== undefined
+      return splitTx !== undefined
+    },
+    get declined() {
+      return declined
+    },
+    get tag() {
+      return tag
     },
     sealOpening: (presence, plain) => {
-      const sealed = handshake.write(plain)
+      const bound = sealAt(payloadKey('open'), 0, NO_HEADER, plain)
+      const sealed = handshake.write(concat(fromHex(tag), bound))
       deriveEarly()
       return message(
         CLASS.open,
@@ -146,14 +202,20 @@ export function createSealing(options: SealingOptions): Sealing {
       )
     },
     sealAnswer: (plain) => {
-      const sealed = handshake.write(plain)
+      const sealed = handshake.write(sealAt(payloadKey('answer'), 0, NO_HEADER, plain))
+      deriveSplit()
+      letGo()
+      return message(CLASS.within, sealed)
+    },
+    sealDecline: () => {
+      const sealed = handshake.write(new Uint8Array(0))
       letGo()
       return message(CLASS.within, sealed)
     },
     seal: (plain, counter, ack) => {
-      const key = handshake.split?.tx ?? earlyTx
+      const key = splitTx ?? earlyTx
       if (!key) throw new SignalMeshError('INTERNAL', 'No keys yet')
-      const phase = handshake.split ? PHASE.split : PHASE.early
+      const phase = splitTx ? PHASE.split : PHASE.early
       const fields = { ...route, class: CLASS.within, phase, counter, ack }
       const header = signalHeader(networkId, fields, plain.length + TAG_BYTES)
       const payload = sealAt(key, ack ? counter + ACK_COUNTERS : counter, header, plain)
@@ -162,7 +224,7 @@ export function createSealing(options: SealingOptions): Sealing {
     unseal: (frame) => {
       const phase = phaseOf(frame)
       if (phase === PHASE.handshake) return readMessage(frame)
-      const key = phase === PHASE.split ? handshake.split?.rx : earlyRx
+      const key = phase === PHASE.split ? splitRx : earlyRx
       if (!key || (phase !== PHASE.split && heardSplit)) throw notSealed()
       const nonce = isAckOf(frame) ? counterOf(frame) + ACK_COUNTERS : counterOf(frame)
       const plain = openAt(key, nonce, sealedHeader(frame), payloadOf(frame))
@@ -173,29 +235,30 @@ export function createSealing(options: SealingOptions): Sealing {
   }
 }
 
-function startSealing({
-  networkId,
-  initiator,
-  connection,
-  self,
-  remote,
-}: SealingOptions): Handshake {
+/** What a connection is about: who calls whom, in which session, network and version. */
+function sealedAbout(options: SealingOptions): Uint8Array {
+  const { networkId, initiator, connection, self, remote } = options
   const own = { key: self.key, boxKey: self.boxKeys.publicKey }
   const [caller, called] = initiator ? [own, remote] : [remote, own]
+  return concat(
+    writer(2).u16(PROTOCOL_VERSION).done(),
+    networkId,
+    caller.key,
+    caller.boxKey,
+    called.key,
+    called.boxKey,
+    connection,
+  )
+}
+
+function startSealing(options: SealingOptions, about: Uint8Array): Handshake {
+  const { initiator, self, remote } = options
   return startHandshake({
     pattern: 'IK',
     initiator,
     keys: self.boxKeys,
     ...(initiator ? { remoteStatic: remote.boxKey } : {}),
-    prologue: prologue('signal', [
-      writer(2).u16(PROTOCOL_VERSION).done(),
-      networkId,
-      caller.key,
-      caller.boxKey,
-      called.key,
-      called.boxKey,
-      connection,
-    ]),
+    prologue: prologue('signal', [about]),
   })
 }
 

@@ -1,10 +1,18 @@
 /** Watches: the joins and leaves of topics, as the home pushes them. */
 
-import { toHex, writer } from '../bytes.ts'
+import { equal, toHex, writer } from '../bytes.ts'
 import { SignalMeshError } from '../errors.ts'
 import type { NodeId, PeerId } from '../identity.ts'
-import { MAX_DISCOVER } from '../limits.ts'
-import { decodeFound, decodePush, type Found, type Push } from '../messages.ts'
+import { MAX_DISCOVER, MAX_SAMPLE } from '../limits.ts'
+import {
+  decodeFound,
+  decodePush,
+  type Found,
+  type FoundList,
+  type HelloTopic,
+  type Push,
+} from '../messages.ts'
+import type { Presence } from '../records.ts'
 import { EDGE_METHOD } from '../rpc.ts'
 
 export type Change =
@@ -20,14 +28,16 @@ export interface WatchesOptions {
 export interface Watches {
   watch(tag: Uint8Array, signal: AbortSignal | undefined): AsyncIterable<Change>
   receive(frame: Uint8Array): void
-  /** Asks a new home to watch, and tells what changed meanwhile. */
-  resume(): void
+  /** The topics that are watched. */
+  readonly tags: readonly Uint8Array[]
+  /** Asks a new home to watch, and tells what changed meanwhile, as far as its first frame told it. */
+  resume(topics: readonly HelloTopic[]): void
   close(): void
 }
 
 interface Watch {
   readonly tag: Uint8Array
-  readonly present: Map<PeerId, NodeId>
+  readonly present: Map<PeerId, Presence>
   readonly followers: Set<Follower>
   /** Settles with the first list. */
   started: Promise<void>
@@ -48,8 +58,6 @@ export function createWatches(options: WatchesOptions): Watches {
   let closed = false
 
   const tell = (watch: Watch, change: Change): void => {
-    if (change.kind === 'leave') watch.present.delete(change.id)
-    else watch.present.set(change.id, change.home)
     for (const follower of watch.followers) {
       follower.queue.push(change)
       follower.wake()
@@ -58,23 +66,32 @@ export function createWatches(options: WatchesOptions): Watches {
 
   const joined = (watch: Watch, { presence }: Found): void => {
     const { peer: id, home } = presence
-    if (watch.present.get(id) !== home) tell(watch, { kind: 'join', id, home })
+    const known = watch.present.get(id)
+    if (known && known.seq >= presence.seq) return
+    // Another session: what anybody had with the one before it is gone.
+    if (known && !equal(known.boxKey, presence.boxKey)) left(watch, id)
+    const isNews = watch.present.get(id)?.home !== home
+    watch.present.set(id, presence)
+    if (isNews) tell(watch, { kind: 'join', id, home })
+  }
+
+  const left = (watch: Watch, id: PeerId): void => {
+    if (watch.present.delete(id)) tell(watch, { kind: 'leave', id })
   }
 
   const takePush = (watch: Watch, push: Push): void => {
     if (push.kind === 'join') {
       for (const one of options.found(push.tag, [push.found])) joined(watch, one)
-    } else if (watch.present.has(push.peer)) tell(watch, { kind: 'leave', id: push.peer })
+    } else left(watch, push.peer)
   }
 
-  const takeList = (watch: Watch, body: Uint8Array): void => {
-    const list = decodeFound(body)
+  const takeList = (watch: Watch, list: FoundList, limit: number): void => {
     const found = options.found(toHex(watch.tag), list.found)
     // A whole list tells who has left; a sample of many does not.
-    const isWhole = list.total <= MAX_DISCOVER
+    const isWhole = list.total <= limit
     const still = new Set(found.map(({ presence }) => presence.peer))
     for (const id of [...watch.present.keys()]) {
-      if (isWhole && !still.has(id)) tell(watch, { kind: 'leave', id })
+      if (isWhole && !still.has(id)) left(watch, id)
     }
     for (const one of found) joined(watch, one)
   }
@@ -83,7 +100,8 @@ export function createWatches(options: WatchesOptions): Watches {
     watch.asked += 1
     try {
       const body = writer(33).bytes(watch.tag).u8(MAX_DISCOVER).done()
-      takeList(watch, await options.request(EDGE_METHOD.watch, body))
+      const list = decodeFound(await options.request(EDGE_METHOD.watch, body))
+      takeList(watch, list, MAX_DISCOVER)
     } finally {
       watch.asked -= 1
       if (watch.asked === 0) for (const push of watch.held.splice(0)) takePush(watch, push)
@@ -121,7 +139,7 @@ export function createWatches(options: WatchesOptions): Watches {
   ): AsyncGenerator<Change> {
     if (closed || signal?.aborted) return
     const watch = watchOf(tag)
-    const queue = [...watch.present].map(([id, home]): Change => ({ kind: 'join', id, home }))
+    const queue = [...watch.present].map(([id, { home }]): Change => ({ kind: 'join', id, home }))
     const follower: Follower = { queue, wake: () => {} }
     const stop = (): void => follower.wake()
     let failure: { error: unknown } | undefined
@@ -156,7 +174,14 @@ export function createWatches(options: WatchesOptions): Watches {
       if (watch.asked > 0) watch.held.push(push)
       else takePush(watch, push)
     },
-    resume: () => {
+    get tags() {
+      return [...watches.values()].map(({ tag }) => tag)
+    },
+    resume: (topics) => {
+      for (const topic of topics) {
+        const watch = watches.get(toHex(topic.tag))
+        if (watch) takeList(watch, topic, Math.floor(MAX_SAMPLE / topics.length))
+      }
       // What fails here is asked again of the next home.
       for (const watch of watches.values()) ask(watch).catch(() => undefined)
     },

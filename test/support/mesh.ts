@@ -24,8 +24,12 @@ export interface TestMesh {
     /** The node's end: what is sent here comes to the edge as from its home. */
     readonly far: Link
   }[]
+  /** The same, where a node was only asked for what it holds of the edge. */
+  readonly asked: TestMesh['dials'][number][]
   /** Sees each frame between an edge and its home, and says what goes on in its place. */
   tap: Tap | undefined
+  /** How long frames take one way between an edge that dials from now on and its home. */
+  legMs: number
   /** The pretend RTC that all edges share. */
   readonly makeRtc: MakeRtc
   /** Frames that went out or came in over a node's links so far. */
@@ -112,10 +116,12 @@ export async function testMesh(
   await clock.advance(100)
 
   const dial = (url: string, remoteAddress = '127.0.0.1'): Link => {
-    const [near, far] = linkPair()
+    const { legMs } = mesh
+    const later = (deliver: () => void): void => void clock.after(legMs, deliver)
+    const [near, far] = legMs === 0 ? linkPair() : linkPair(later)
     const at = new URL(url)
     const node = byUrl.get(`http://${at.host}`)
-    const accept = node?.upgrade(new Request(`http://${at.host}${at.pathname}`), {
+    const accept = node?.upgrade(new Request(`http://${at.host}${at.pathname}${at.search}`), {
       remoteAddress,
     })
     if (node && typeof accept === 'function' && sockets.has(node)) {
@@ -125,7 +131,8 @@ export async function testMesh(
     const link = tapped(near, (frame, way) => {
       return mesh.tap?.(frame, way, `http://${at.host}`) ?? [frame]
     })
-    dials.push({ url, atMs: clock.nowMs(), link, far })
+    const list = at.searchParams.has('p') ? mesh.asked : dials
+    list.push({ url, atMs: clock.nowMs(), link, far })
     return link
   }
 
@@ -134,7 +141,9 @@ export async function testMesh(
     nodes,
     wire,
     dials,
+    asked: [],
     tap: undefined,
+    legMs: 0,
     makeRtc,
     crossedAt: (node) => crossed.get(node) ?? 0,
     dial,

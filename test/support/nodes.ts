@@ -5,7 +5,7 @@ import { SignalMeshError } from '../../src/errors.ts'
 import { HEARTBEAT_MS, MAX_BUFFERED_BYTES } from '../../src/limits.ts'
 import { type Link, linkPair } from '../../src/link.ts'
 import { silentLog } from '../../src/log.ts'
-import { createMesh, type Mesh } from '../../src/mesh.ts'
+import { createMesh, type Mesh, type MeshOptions } from '../../src/mesh.ts'
 import {
   advertOf,
   identityOf,
@@ -28,6 +28,8 @@ export interface VirtualNode {
   stop(): void
 }
 
+export type NodeExtras = Partial<Pick<MeshOptions, 'members' | 'onSignal' | 'log'>>
+
 export interface VirtualMesh {
   readonly clock: ManualClock
   readonly nodes: VirtualNode[]
@@ -38,7 +40,7 @@ export interface VirtualMesh {
   /** Nodes that heard another speak with their key, each time that they did. */
   readonly duplicated: readonly VirtualNode[]
   /** A node more; with the number of one before it, that one started again. */
-  add(number?: number, epoch?: number): VirtualNode
+  add(number?: number, epoch?: number, more?: NodeExtras): VirtualNode
   stop(): void
 }
 
@@ -48,7 +50,7 @@ export function virtualMesh(count: number): VirtualMesh {
   const links = new Map<VirtualNode, Set<Link>>()
   const duplicated: VirtualNode[] = []
 
-  const add = (number = nodes.length, epoch = START_MS): VirtualNode => {
+  const add = (number = nodes.length, epoch = START_MS, more: NodeExtras = {}): VirtualNode => {
     const identity = identityOf(1_000_000 + number)
     const mesh = createMesh({
       identity,
@@ -56,11 +58,13 @@ export function virtualMesh(count: number): VirtualMesh {
       epoch,
       clock,
       log: silentLog,
-      contact: () => ({ dhtKey: undefined, urls: [] }),
+      contact: () => ({ dhtKey: undefined, urls: [], vias: [] }),
       onSignal: () => undefined,
       onLinked: () => undefined,
+      onUnlinked: () => undefined,
       onEpoch: () => undefined,
       onDuplicate: () => void duplicated.push(node),
+      ...more,
     })
     const stopBeating = repeat(clock, HEARTBEAT_MS, () => {
       mesh.sweep()

@@ -12,6 +12,7 @@ import { equal, reader, utf8, writer } from '../../src/bytes.ts'
 import { manualClock, settle } from '../../src/clock.ts'
 import { decodePlain, encodePlain } from '../../src/edge/items.ts'
 import { presenceOfOpening } from '../../src/edge/sealing.ts'
+import { decodeProof as decodeCharge, isProved, peekProof } from '../../src/equivocation.ts'
 import { SignalMeshError } from '../../src/errors.ts'
 import { readPacket } from '../../src/gossip.ts'
 import { addressOf } from '../../src/http.ts'
@@ -73,6 +74,13 @@ const decoders: Readonly<Record<string, Decoder>> = {
   head: {
     seeds: [samples.head],
     decode: (bytes) => void isSignedByHome(NETWORK, decodeHead(bytes)),
+  },
+  charge: {
+    seeds: [samples.contradiction, samples.forgery],
+    decode: (bytes) => {
+      peekProof(bytes)
+      isProved(NETWORK, decodeCharge(bytes))
+    },
   },
   hello: {
     seeds: [samples.hello],
@@ -235,7 +243,6 @@ function plainOfAll(): Uint8Array {
   return encodePlain({
     ack: 3,
     items: [
-      { kind: 'topic', tag: sampleParts.tag },
       { kind: 'description', type: 'offer', sdp: 'v=0' },
       { kind: 'candidate', candidate: 'candidate:1', sdpMid: '0', sdpMLineIndex: null },
       { kind: 'renegotiate' },

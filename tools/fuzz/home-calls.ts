@@ -5,14 +5,15 @@ import { createSealing } from '../../src/edge/sealing.ts'
 import { SignalMeshError } from '../../src/errors.ts'
 import { decodeProof } from '../../src/messages.ts'
 import { CLASS, classOf, connectionOf, encodeControl, toOf } from '../../src/signal.ts'
+import { topicKey } from '../../src/topic.ts'
 import { NETWORK, tagOf } from '../../test/fixtures/samples.ts'
 import { PEERS, type Play, peerOf, presenceOf, say, TAG } from './home-play.ts'
 import { editIf, type Step } from './program.ts'
-import { codeOfArg } from './world.ts'
+import { codeOfArg, TOPIC } from './world.ts'
 
 export function itemsOf(arg: number): Item[] {
   const items: Item[] = [
-    { kind: 'topic', tag: arg & 1 ? tagOf(3) : TAG },
+    { kind: 'description', type: 'offer', sdp: `v=0 secret-end-${arg % 3}` },
     { kind: 'description', type: arg & 2 ? 'answer' : 'offer', sdp: `v=0 secret-end-${arg % 4}` },
     { kind: 'candidate', candidate: 'candidate:1', sdpMid: '0', sdpMLineIndex: arg },
     { kind: 'metadata', data: new Uint8Array(arg) },
@@ -35,6 +36,8 @@ export function openingSignal(play: Play, step: Step): void {
     connection: tagOf(step.arg >> 4).slice(0, 16),
     self: { key: from.keys.publicKey, boxKeys: from.boxKeys },
     remote: { key: presence.peerKey, boxKey: presence.boxKey },
+    tag: step.arg & 1 ? tagOf(3) : TAG,
+    topicKey: () => (step.arg & 0x40 ? tagOf(4) : topicKey('main', TOPIC)),
   })
   const plain = editIf(step, true, encodePlain({ ack: 0, items: itemsOf(step.arg & 0x8f) }))
   play.calls.push({ sealing, from, counter: 1, acks: 0 })
@@ -62,10 +65,12 @@ export function answerCall(play: Play, step: Step): void {
     connection: connectionOf(opening).slice(),
     self: { key: from.keys.publicKey, boxKeys: from.boxKeys },
     remote: { key: presence.peerKey, boxKey: presence.boxKey },
+    topicKey: () => topicKey('main', TOPIC),
   })
   try {
     sealing.unseal(opening)
   } catch {
+    if (sealing.declined) say(play, sealing.sealDecline(), step)
     return
   }
   const plain = editIf(step, true, encodePlain({ ack: 1, items: itemsOf(step.arg) }))

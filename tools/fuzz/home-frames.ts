@@ -9,6 +9,7 @@ import {
   encodeFound,
   encodeHello,
   encodePush,
+  type FoundList,
   FRAME,
 } from '../../src/messages.ts'
 import { EDGE_METHOD } from '../../src/rpc.ts'
@@ -30,6 +31,8 @@ export function hello(play: Play, step: Step): void {
     networks: [NETWORK],
     challenge: play.challenge,
     nowMs,
+    topics: arg & 1 ? [{ tag: TAG, hasPeer: false, ...listOf(play, arg) }] : [],
+    held: undefined,
   })
   say(play, editIf(step, true, frame), step)
 }
@@ -74,11 +77,15 @@ export function answerBody(play: Play, asked: Uint8Array, arg: number): Uint8Arr
     return concat(ok, presenceOf(play, peer).bytes)
   }
   if (method !== EDGE_METHOD.discover && method !== EDGE_METHOD.watch) return ok
+  return concat(ok, encodeFound(listOf(play, arg)))
+}
+
+function listOf(play: Play, arg: number): FoundList {
   const found = PEERS.slice(arg % 4).map((peer) => ({
     presence: presenceOf(play, peer),
     advert: advertOf(play, arg & 0x40 ? peerOf(arg) : peer),
   }))
-  return concat(ok, encodeFound({ total: arg & 0x80 ? 0xffff_ffff : found.length, found }))
+  return { total: arg & 0x80 ? 0xffff_ffff : found.length, found }
 }
 
 export function refusal(play: Play, arg: number): SignalMeshError {

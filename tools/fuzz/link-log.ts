@@ -102,7 +102,7 @@ export function headOf(play: Play, home: TestHome): Uint8Array {
     headHash: state.headHash,
     stateHash: state.digest.hash(),
     edges: state.claims.size,
-    contact: { dhtKey: undefined, urls: ['http://127.0.0.1:4999'] },
+    contact: { dhtKey: undefined, urls: ['http://127.0.0.1:4999'], vias: [] },
   }).bytes
 }
 

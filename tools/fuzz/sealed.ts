@@ -104,6 +104,8 @@ function makeEnds(clock: ManualClock): readonly [End, End] {
       connection: tagOf(1).slice(0, 16),
       self: { key: identityOf(1 + own * 2).keys.publicKey, boxKeys: keys[own] },
       remote: { key: identityOf(1 + other * 2).keys.publicKey, boxKey: keys[other].publicKey },
+      tag: own === 0 ? tagOf(2) : undefined,
+      topicKey: () => tagOf(3),
       send: (frame) => void out.push(frame),
       onItems: (items) => {
         for (const item of items) heard.push(item.kind === 'transceiver' ? item.media : item.kind)

@@ -1,0 +1,90 @@
+/** Samples: what a node's first frame tells of the topics and the edge that the upgrade names. */
+
+import { addressGroup } from './authority.ts'
+import { fromHex, toHex } from './bytes.ts'
+import type { Claim } from './claims.ts'
+import type { Clock } from './clock.ts'
+import type { Directory } from './directory.ts'
+import { SignalMeshError } from './errors.ts'
+import type { PeerId } from './identity.ts'
+import {
+  MAX_COUNTED,
+  MAX_NAMED_TOPICS,
+  MAX_SAMPLE,
+  SAMPLES_BURST,
+  SAMPLES_PER_SECOND,
+} from './limits.ts'
+import type { Found, Hello, HelloTopic } from './messages.ts'
+import { type Bucket, createBucket, take } from './rate.ts'
+import type { Advert, Presence } from './records.ts'
+
+/** What the URL of an upgrade asks for: `t`, a topic's tag, up to four times; `p`, a PeerId. */
+export interface Named {
+  readonly tags: readonly Uint8Array[]
+  readonly peer: PeerId | undefined
+}
+
+export type Sample = Pick<Hello, 'topics' | 'held'>
+
+/**
+ * Reads what an upgrade names.
+ * @throws SignalMeshError `BAD_FRAME` for too many, or what is no 64 hex digits
+ */
+export function readNamed(url: string): Named {
+  const query = new URL(url).searchParams
+  const [tags, peers] = [query.getAll('t'), query.getAll('p')]
+  if (tags.length > MAX_NAMED_TOPICS || peers.length > 1) {
+    throw badUpgrade(`at most ${MAX_NAMED_TOPICS} topics (t) and one edge (p)`)
+  }
+  if (![...tags, ...peers].every((name) => /^[0-9a-f]{64}$/.test(name))) {
+    throw badUpgrade('topics (t) and an edge (p) by 64 lower-case hex digits each')
+  }
+  return { tags: tags.map(fromHex), peer: peers[0] }
+}
+
+function badUpgrade(what: string): SignalMeshError {
+  return new SignalMeshError('BAD_FRAME', `An upgrade names ${what}`)
+}
+
+/**
+ * Makes the source of one node's samples. They are given before anything was proved, so each is
+ * small, and each address gets only so many: above that a first frame tells of no topic and no edge.
+ */
+export function createSamples(options: {
+  readonly clock: Clock
+  readonly directory: Pick<Directory, 'discover' | 'locate'>
+}): (address: string, named: Named) => Sample {
+  const { clock, directory } = options
+  const buckets = new Map<string, Bucket>()
+
+  const isOver = (address: string): boolean => {
+    const group = addressGroup(address)
+    const bucket = buckets.get(group) ?? createBucket(SAMPLES_PER_SECOND, SAMPLES_BURST)
+    // The longest unheard of is forgotten first; by then it has its burst again.
+    buckets.delete(group)
+    buckets.set(group, bucket)
+    if (buckets.size > MAX_COUNTED) buckets.delete(buckets.keys().next().value as string)
+    return take(bucket, clock.nowMs()) > 0
+  }
+
+  return (address, { tags, peer }) => {
+    if ((tags.length === 0 && peer === undefined) || isOver(address)) {
+      return { topics: [], held: undefined }
+    }
+    const nowMs = clock.nowMs()
+    const held = peer === undefined ? undefined : directory.locate(peer, nowMs)
+    const limit = Math.floor(MAX_SAMPLE / Math.max(1, tags.length))
+    const topics = tags.map((tag): HelloTopic => {
+      const name = toHex(tag)
+      const { total, claims } = directory.discover(name, limit, nowMs)
+      const found = claims.map((claim) => foundOf(claim, name))
+      return { tag, hasPeer: held?.adverts.has(name) ?? false, total, found }
+    })
+    return { topics, held: held?.presence }
+  }
+}
+
+/** The records of an edge that was found in a topic. */
+export function foundOf(claim: Claim, tag: string): Found {
+  return { presence: claim.presence as Presence, advert: claim.adverts.get(tag) as Advert }
+}

@@ -1,0 +1,43 @@
+/** All cases, by the table that their rows stand in. */
+
+import { atHome } from './at-home.ts'
+import type { Cases } from './case.ts'
+import { conduct } from './conduct.ts'
+import { dials } from './dials.ts'
+import { edgeSide } from './edge-side.ts'
+import { edgeTimes } from './edge-times.ts'
+import { heard } from './heard.ts'
+import { links } from './links.ts'
+import { logs } from './logs.ts'
+import { nodeTimes } from './node-times.ts'
+import { onTheWay } from './on-the-way.ts'
+import { rates } from './opens.ts'
+import { pace } from './pace.ts'
+import { places } from './places.ts'
+import { room } from './room.ts'
+import { sizes } from './sizes.ts'
+import { sockets } from './sockets.ts'
+import { witness } from './witness.ts'
+
+/** Cases of `src/limits.ts`; one for a new row is added to any of these files. */
+export const coreCases: readonly Cases[] = [
+  sizes,
+  atHome,
+  edgeSide,
+  pace,
+  room,
+  links,
+  logs,
+  onTheWay,
+  rates,
+  nodeTimes,
+  edgeTimes,
+  witness,
+  places,
+  conduct,
+  heard,
+  dials,
+]
+
+/** Cases of `runtimes/limits.ts`: those that a socket can meet at once; its long waits are not waited for. */
+export const runtimeCases: readonly Cases[] = [sockets]

@@ -1,0 +1,106 @@
+/** Cases of what an edge keeps by itself: attempts, calls, signals and messages under way. */
+
+import { manualClock } from '../../src/clock.ts'
+import { makeConnection } from '../../src/edge/connection.ts'
+import { createEnded } from '../../src/edge/ended.ts'
+import type { Rtc } from '../../src/edge/rtc.ts'
+import { FRAME } from '../../src/messages.ts'
+import { identityOf } from '../fixtures/samples.ts'
+import { assert } from '../harness/suite.ts'
+import { during, testMesh } from '../support/mesh.ts'
+import { callPair, sealedPair } from './calls-ground.ts'
+import {
+  type Cases,
+  caps,
+  changesAt,
+  FORGOT,
+  forgets,
+  KEPT,
+  outcomeOf,
+  refuses,
+  TAKEN,
+} from './case.ts'
+
+export const edgeSide: Cases = {
+  MAX_EARLY_MESSAGES: refuses('CLOSED', (count) => {
+    const rtc = { path: async () => undefined } as unknown as Rtc
+    const about = { id: 'ab'.repeat(32), topic: 'room', clock: manualClock(), rtc }
+    const { connection, receive } = makeConnection(about, () => undefined)
+    for (let i = 0; i < count; i++) receive(`${i}`)
+    return connection.signal.aborted ? connection.signal.reason.code : TAKEN
+  }),
+  MAX_ATTEMPTS: refuses('TOO_MANY', async (count) => {
+    const mesh = await testMesh(1)
+    const [node] = mesh.nodes
+    if (!node) throw new Error('No node')
+    const edge = await mesh.edge(node)
+    // No answer comes for a while, so that all attempts are under way at once.
+    mesh.tap = (frame) => (frame[0] === FRAME.rpc ? [] : [frame])
+    const attempts = Array.from({ length: count }, (_, i) =>
+      edge.connect(identityOf(i).id, { topic: 'room', timeoutMs: 1000 }),
+    )
+    const last = attempts.pop() as Promise<unknown>
+    for (const attempt of attempts) attempt.catch(() => undefined)
+    const outcome = await outcomeOf(() => during(last, mesh.clock))
+    mesh.tap = undefined
+    await mesh.clock.advance(1000)
+    await during(edge.advertise('room'), mesh.clock)
+    await mesh.close()
+    // The last one that was taken ran out of time like the others.
+    return outcome === 'TIMEOUT' ? TAKEN : outcome
+  }),
+  MAX_ENDED_CALLS: forgets(async (count) => {
+    const ended = createEnded()
+    for (let i = 0; i < count; i++) ended.add(`${i}`)
+    assert.ok(ended.has(`${count - 1}`))
+    return ended.has('0') ? KEPT : FORGOT
+  }),
+  MAX_WAITING_SIGNALS: caps(async (count) => {
+    const pair = sealedPair()
+    for (let i = 1; i < count; i++) pair.initiator.send([{ kind: 'bye', reason: `${i}` }])
+    // The last first: what is too far ahead is dropped.
+    for (const frame of pair.sent.initiator.toReversed()) pair.responder.receive(frame)
+    const heard = pair.heard.responder.length
+    await pair.resend()
+    assert.is(pair.heard.responder.length, count, 'and comes when it is sent again')
+    pair.close()
+    return `${heard}`
+  }),
+  MAX_BAD_SIGNALS: refuses('BAD_FRAME', (count) => {
+    const pair = sealedPair()
+    const answer = pair.answer()
+    const forged = answer.slice()
+    forged[forged.length - 1] = (forged.at(-1) as number) ^ 1
+    for (let i = 1; i < count; i++) pair.initiator.receive(forged)
+    pair.initiator.receive(answer)
+    const outcome = pair.initiator.answered ? TAKEN : 'BAD_FRAME'
+    pair.close()
+    return outcome
+  }),
+  MAX_RESENDS: caps(async (count) => {
+    const pair = sealedPair()
+    // Twice as long each time.
+    await pair.clock.advance(2_000 * 2 ** count)
+    const resent = pair.sent.initiator.length - 1
+    pair.close()
+    return `${resent}`
+  }),
+  RESEND_AFTER_MS: changesAt('sent once', 'sent again', async (ms) => {
+    const pair = sealedPair()
+    await pair.clock.advance(ms)
+    const { length } = pair.sent.initiator
+    pair.close()
+    return length === 1 ? 'sent once' : 'sent again'
+  }),
+  LINGER_MS: changesAt('answering', 'over', async (ms) => {
+    const pair = await callPair()
+    await pair.refuse()
+    await pair.clock.advance(ms)
+    const before = pair.sent()
+    await pair.replay()
+    await pair.clock.advance(200)
+    const after = pair.sent()
+    pair.close()
+    return after > before ? 'answering' : 'over'
+  }),
+}

@@ -1,0 +1,106 @@
+/** Cases of the times of an edge: when it gives up, tries again, signs again. */
+
+import { type ManualClock, manualClock } from '../../src/clock.ts'
+import { createDialling } from '../../src/edge/dialling.ts'
+import { joinOn } from '../../src/edge/join.ts'
+import { SignalMeshError } from '../../src/errors.ts'
+import { type Link, linkPair } from '../../src/link.ts'
+import type { MeshNode } from '../../src/node.ts'
+import { runSession, type SessionHost } from '../../src/session.ts'
+import { identityOf } from '../fixtures/samples.ts'
+import { during, testMesh } from '../support/mesh.ts'
+import { NETWORK } from '../support/rawedge.ts'
+import { rtcWorld } from '../support/rtc.ts'
+import { type Cases, changesAt, outcomeOf } from './case.ts'
+
+export const edgeTimes: Cases = {
+  JOIN_TIMEOUT_MS: changesAt('joining', 'NO_HOME', async (ms) => {
+    const clock = manualClock()
+    const stop = new AbortController()
+    const ground = { clock, makeRtc: rtcWorld(clock), dial: () => linkPair()[0] }
+    const options = { urls: ['http://127.0.0.1:1'], network: 'test', signal: stop.signal }
+    return passed(
+      clock,
+      ms,
+      'joining',
+      outcomeOf(() => joinOn(ground, options)),
+      () => stop.abort(),
+    )
+  }),
+  CONNECT_TIMEOUT_MS: changesAt('calling', 'TIMEOUT', async (ms) => {
+    const mesh = await testMesh(1)
+    const node = mesh.nodes[0] as MeshNode
+    // It neither takes the call nor refuses it.
+    const called = await mesh.edge(node, { onIncoming: () => undefined })
+    const caller = await mesh.edge(node)
+    await during(called.advertise('room'), mesh.clock)
+    const calling = outcomeOf(() => caller.connect(called.id, { topic: 'room' }))
+    return passed(mesh.clock, ms, 'calling', calling, mesh.close)
+  }),
+  RECORD_RENEW_MS: changesAt('signed once', 'signed again', async (ms) => {
+    const { random } = Math
+    // In the middle of where chance may put it.
+    Math.random = () => 0.5
+    try {
+      const clock = manualClock()
+      const renewals: unknown[] = []
+      const dial = (): Link => homeOf(clock, () => renewals.push(clock.nowMs()))
+      const ground = { clock, makeRtc: rtcWorld(clock), dial }
+      const startMs = clock.nowMs()
+      const options = { urls: ['http://127.0.0.1:1'], network: 'test' }
+      const edge = await during(joinOn(ground, options), clock)
+      await clock.advance(startMs + ms - clock.nowMs())
+      await edge.close()
+      return renewals.length ? 'signed again' : 'signed once'
+    } finally {
+      Math.random = random
+    }
+  }),
+  BACKOFF_FIRST_MS: changesAt('waiting', 'dialling', (ms) => backoff(1, ms)),
+  BACKOFF_MAX_MS: changesAt('waiting', 'dialling', (ms) => backoff(30, ms)),
+}
+
+/** A home that takes anybody on and keeps nothing; an hour of a whole node would take long. */
+function homeOf(clock: ManualClock, onRenewal: () => void): Link {
+  const [near, far] = linkPair()
+  const host = {
+    identity: identityOf(1),
+    networkId: NETWORK,
+    clock,
+    admit: () => () => undefined,
+    acceptsAuthority: () => true,
+    sample: () => ({ topics: [], held: undefined }),
+    otherHomes: () => [],
+    join: () => undefined,
+    leave: () => undefined,
+    renew: onRenewal,
+  }
+  runSession(far, '192.0.2.1', host as unknown as SessionHost, { tags: [], peer: undefined })
+  return near
+}
+
+/** What has become of it after so long; then it is stopped. */
+async function passed(
+  clock: ManualClock,
+  ms: number,
+  before: string,
+  outcome: Promise<string>,
+  stop: () => unknown,
+): Promise<string> {
+  let now = before
+  void outcome.then((code) => (now = code))
+  await clock.advance(ms)
+  const then = now
+  await stop()
+  await outcome
+  return then
+}
+
+/** Whether an edge that lost so many homes at once dials again after so long at the latest. */
+function backoff(losses: number, ms: number): string {
+  const dialling = createDialling(['http://127.0.0.1:1'], () => 1)
+  const loss = { url: dialling.url, error: new SignalMeshError('TIMEOUT', 'late'), openMs: 0 }
+  let waitMs = 0
+  for (let i = 0; i < losses; i++) waitMs = dialling.lost(loss)
+  return waitMs <= ms ? 'dialling' : 'waiting'
+}

@@ -1,0 +1,168 @@
+/** Cases of the sizes: what one frame, signal, record, batch, head or name may hold. */
+
+import { reasonBytes } from '../../runtimes/reason.ts'
+import { decodeHead } from '../../src/batch.ts'
+import { concat, fromHex, writer } from '../../src/bytes.ts'
+import { manualClock } from '../../src/clock.ts'
+import { boxKeyPair } from '../../src/crypto.ts'
+import { makeConnection } from '../../src/edge/connection.ts'
+import type { Rtc } from '../../src/edge/rtc.ts'
+import type { SignalMeshError } from '../../src/errors.ts'
+import type { Identity } from '../../src/identity.ts'
+import { FRAME } from '../../src/messages.ts'
+import { startHandshake } from '../../src/noise.ts'
+import { decodePresence } from '../../src/records.ts'
+import { EDGE_METHOD, NODE_METHOD } from '../../src/rpc.ts'
+import { createSupply, REPLY } from '../../src/supply.ts'
+import { topicTag } from '../../src/topic.ts'
+import { testHome } from '../fixtures/samples.ts'
+import { assert } from '../harness/suite.ts'
+import { during } from '../support/mesh.ts'
+import { provenEdge } from '../support/rawedge.ts'
+import { type Cases, caps, changesAfter, outcomeOf, refuses, TAKEN } from './case.ts'
+import { craftAdvert, craftHead, craftSizedBatch, urlOf } from './craft.ts'
+import { asked, beside, gossipOf, signalTo, stranger } from './ground.ts'
+
+const TAG = topicTag('test', 'another room')
+/** Where a signal's header has its length. */
+const LENGTH_AT = 132
+const NONE = new Uint8Array(0)
+const DATA = { batch: 1, head: 2 } as const
+
+export const sizes: Cases = {
+  MAX_FRAME_BYTES: refuses('BAD_FRAME', (bytes) =>
+    beside(async ({ mesh, node }) => {
+      const frame = new Uint8Array(bytes)
+      frame[0] = FRAME.rpc
+      const raw = await provenEdge(mesh, node)
+      await raw.send(frame)
+      const neighbour = await stranger(mesh, node)
+      neighbour.link.send(frame)
+      await mesh.clock.advance(0)
+      assert.is(neighbour.refusal, raw.isClosed ? 'TOO_LARGE' : '', 'a link has the same bound')
+      return raw.bye?.code ?? TAKEN
+    }),
+  ),
+  MAX_SIGNAL_BYTES: refuses('TOO_LARGE', (bytes) =>
+    beside(async ({ mesh, node, honest }) => {
+      const raw = await provenEdge(mesh, node)
+      const header = signalTo(raw, honest, { payload: new Uint8Array(0) })
+      const view = new DataView(header.buffer)
+      view.setUint32(LENGTH_AT, bytes)
+      await raw.send(concat(header, new Uint8Array(bytes)))
+      assert.is(honest.ofKind(FRAME.signal).length, raw.isClosed ? 0 : 1)
+      return raw.bye?.code ?? TAKEN
+    }),
+  ),
+  MAX_NOISE_BYTES: refuses('TOO_LARGE', async (bytes) => {
+    const keys = boxKeyPair()
+    const handshake = startHandshake({ pattern: 'XX', initiator: false, prologue: NONE, keys })
+    const message = (length: number): Uint8Array =>
+      concat(boxKeyPair().publicKey, new Uint8Array(length - keys.publicKey.length))
+    const outcome = await outcomeOf(() => handshake.read(message(bytes)))
+    if (outcome !== TAKEN) handshake.read(message(100))
+    handshake.destroy()
+    return outcome
+  }),
+  // No good record or head is as long; up to this size a bad one is looked into at all.
+  MAX_RECORD_BYTES: refuses('BAD_FRAME', (bytes) => lookedInto(decodePresence, bytes)),
+  MAX_HEAD_BYTES: refuses('BAD_FRAME', (bytes) => lookedInto(decodeHead, bytes)),
+  MAX_BATCH_BYTES: refuses('BAD_FRAME', (bytes) =>
+    multicast('batch', (home, epoch) => {
+      const batch = craftSizedBatch(home, epoch, bytes)
+      assert.is(batch.length, bytes)
+      return batch
+    }),
+  ),
+  MAX_EXTENSION_BYTES: refuses('BAD_FRAME', (extensionBytes) => advertised({ extensionBytes })),
+  MAX_INFO_BYTES: refuses('BAD_FRAME', (infoBytes) => advertised({ infoBytes })),
+  // Two batches of one page, or of two.
+  MAX_PAGE_BYTES: changesAfter('one page', 'two pages', async (bytes) => {
+    const { directory, clock, log } = testHome(1)
+    log.state.recent = [new Uint8Array(bytes / 2 - 2), new Uint8Array(Math.ceil(bytes / 2) - 2)]
+    log.state.position = { epoch: 1, index: 2 }
+    const serve = createSupply({ directory, clock, flush: () => {}, pulling: () => undefined })
+    const home = log.state.id
+    const body = writer().bytes(fromHex(home)).u64(1).u64(0).u32(0).done()
+    const page = await serve(NODE_METHOD.pull, body)
+    assert.is(page[0], REPLY.batches)
+    return page[1] === 0 ? 'one page' : 'two pages'
+  }),
+  MAX_MESSAGE_BYTES: refuses('TOO_LARGE', async (bytes) => {
+    const sent: unknown[] = []
+    const rtc: Rtc = {
+      take: () => undefined,
+      send: async (data) => void sent.push(data),
+      path: async () => undefined,
+      close: () => undefined,
+      connection: {} as RTCPeerConnection,
+    }
+    const about = { id: 'ab'.repeat(32), topic: 'room', clock: manualClock(), rtc }
+    const { connection } = makeConnection(about, () => undefined)
+    const outcome = await outcomeOf(() => connection.send(new Uint8Array(bytes)))
+    assert.is(await outcomeOf(() => connection.send('é'.repeat(bytes / 2 + 1))), 'TOO_LARGE')
+    await connection.send('the next')
+    assert.is(sent.pop(), 'the next')
+    return outcome
+  }),
+  MAX_NAME_BYTES: refuses('BAD_ARGUMENT', (bytes) =>
+    beside(async ({ mesh, node }) => {
+      const edge = await mesh.edge(node)
+      const outcome = await outcomeOf(() => during(edge.advertise('x'.repeat(bytes)), mesh.clock))
+      await during(edge.advertise('short'), mesh.clock)
+      await edge.close()
+      return outcome
+    }),
+  ),
+  MAX_REASON_BYTES: caps((bytes) => `${reasonBytes('x'.repeat(bytes)).length}`),
+  MAX_CONTACT_URLS: refuses('BAD_FRAME', (count) =>
+    multicast('head', (home, epoch) =>
+      craftHead(home, epoch, { urls: Array(count).fill('http://node.example/') }),
+    ),
+  ),
+  MAX_VIAS: refuses('BAD_FRAME', (vias) =>
+    multicast('head', (home, epoch) => craftHead(home, epoch, { vias })),
+  ),
+  MAX_URL_BYTES: refuses('BAD_FRAME', (bytes) =>
+    multicast('head', (home, epoch) => craftHead(home, epoch, { urls: [urlOf(bytes)] })),
+  ),
+}
+
+/** An edge advertises with this; `taken`, or the code of the answer. */
+function advertised(fields: { infoBytes?: number; extensionBytes?: number }): Promise<string> {
+  return beside(async ({ mesh, node }) => {
+    const raw = await provenEdge(mesh, node)
+    const seq = mesh.clock.nowMs()
+    const advert = craftAdvert(raw.identity, { tag: TAG, seq, ...fields })
+    const outcome = await asked(mesh, raw, EDGE_METHOD.advertise, writer().block(advert).done())
+    assert.not(raw.isClosed)
+    return outcome
+  })
+}
+
+/** A stranger multicasts something of its own: it becomes a home here, or its link is ended. */
+export function multicast(
+  kind: keyof typeof DATA,
+  make: (home: Identity, epoch: number) => Uint8Array,
+): Promise<string> {
+  return beside(async ({ mesh, node }) => {
+    const neighbour = await stranger(mesh, node)
+    const { identity } = neighbour
+    neighbour.link.send(gossipOf(identity, DATA[kind], make(identity, mesh.clock.nowMs())))
+    await mesh.clock.advance(0)
+    const { homes } = node.health().mesh
+    assert.is(homes, neighbour.refusal ? 2 : 3, 'what is taken makes a home')
+    return neighbour.refusal || TAKEN
+  })
+}
+
+/** `taken` if the decoder refuses such zeros for what they are, not for how many. */
+export function lookedInto(decode: (bytes: Uint8Array) => unknown, bytes: number): string {
+  try {
+    decode(new Uint8Array(bytes))
+  } catch (error) {
+    const { code, message } = error as SignalMeshError
+    return message.includes(`${bytes} bytes`) ? code : TAKEN
+  }
+  throw new Error('Zeros are no structure')
+}
