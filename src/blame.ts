@@ -28,6 +28,7 @@ export function checkAgainstHead(directory: Directory, state: HomeState, said: S
   if (contradict(decodeHead(state.lastHead), said)) throw contradicts(directory, said)
 }
 
+/** @throws SignalMeshError `FORGED_RECORD` with the batch as its proof, if a record that is drawn is forged */
 export function audit(directory: Directory, batch: Batch): void {
   const op = batch.ops.findIndex((op) => op.kind === 'put' && !directory.audit(op.record))
   const forged = batch.ops[op]
@@ -35,6 +36,7 @@ export function audit(directory: Directory, batch: Batch): void {
   throw isForged(directory, batch.home, forged.record, encodeForgery(batch, op))
 }
 
+/** Drops the home; the error says what it brought. */
 export function isForged(
   directory: Directory,
   home: NodeId,
@@ -46,7 +48,7 @@ export function isForged(
   return new SignalMeshError('FORGED_RECORD', message, evidence && { evidence })
 }
 
-/** The home's own words against it, if they are still kept; else only this node can know. */
+/** Drops the home; its own words are the evidence, if they are still kept. Else only this node can know. */
 export function contradicts(directory: Directory, said: Said): SignalMeshError {
   const state = directory.homes.get(said.home)
   const other = state && contradictedBy(state, said)
