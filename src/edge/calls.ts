@@ -26,8 +26,8 @@ import { presenceOfOpening } from './sealing.ts'
 export interface CallsOptions extends CallContext {
   /** The signed presence of a peer, as the mesh knows it. */
   lookup(peer: PeerId): Promise<Presence>
-  /** The name of a topic that this edge advertises, by its tag in hex digits. */
-  topicOf(tag: string): string | undefined
+  /** The name of a topic that this edge is in, by its tag in hex digits. */
+  topicOf(tag: string): string
   /** Asks the application whether to take a call; what it throws is the refusal. */
   ask(call: Call, topic: string): Promise<void>
   onConnection(connection: Connection): void
@@ -171,10 +171,6 @@ export function createCalls(options: CallsOptions): Calls {
 
   const answer = async (call: Call): Promise<void> => {
     const topic = options.topicOf(call.tag)
-    if (topic === undefined) {
-      call.refuse(new SignalMeshError('NOT_ADVERTISED', 'it is not in this topic'))
-      return
-    }
     const attempt = attempts.get(call.peer, call.tag)
     if (attempt) {
       meet(attempt, call, topic)

@@ -103,7 +103,7 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     presence: () => home.presence,
     send: home.signal,
     lookup,
-    topicOf: (tag) => topics.get(tag)?.name,
+    topicOf: (tag) => (topics.get(tag) as OwnTopic).name,
     topicKey: (tag) => topics.get(tag)?.key,
     ask: (call, topic) => ask(options.onIncoming, call, topic),
     onConnection: (connection) => events.emit('connection', connection),
