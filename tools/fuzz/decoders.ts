@@ -41,14 +41,8 @@ import {
   sealedHeader,
 } from '../../src/signal.ts'
 import { NETWORK, sampleParts, samples } from '../../test/fixtures/samples.ts'
-import { mutateBytes } from './edits.ts'
+import { type Decoder, targetsOf } from './decoder.ts'
 import { checkError, must, type Target } from './target.ts'
-
-interface Decoder {
-  readonly seeds: readonly Uint8Array[]
-  readonly codes?: readonly string[]
-  decode(bytes: Uint8Array): void | Promise<void>
-}
 
 /** What was read must be written as it was read, or two readers could take it for two things. */
 function sameAgain(again: Uint8Array, bytes: Uint8Array): void {
@@ -156,29 +150,7 @@ const decoders: Readonly<Record<string, Decoder>> = {
   address: { seeds: addresses().map(utf8), decode: address },
 }
 
-/** What may come out of most: the frame cannot be read. */
-const CODES = ['BAD_FRAME']
-
-export const decoderTargets: readonly Target[] = Object.entries(decoders).map(
-  ([name, { seeds, codes = CODES, decode }]): Target => ({
-    name,
-    weight: 1,
-    batch: 256,
-    seeds,
-    mutate: mutateBytes,
-    run: async (input) => {
-      const before = input.slice()
-      try {
-        const done = decode(input)
-        if (done) await done
-      } catch (error) {
-        if (error instanceof Error && error.name === 'Finding') throw error
-        checkError(error, codes)
-      }
-      must(equal(before, input), 'The decoder wrote over its input')
-    },
-  }),
-)
+export const decoderTargets: readonly Target[] = targetsOf(decoders)
 
 /** A node answers each request once, with a frame that the edge can read. */
 async function request(bytes: Uint8Array): Promise<void> {
