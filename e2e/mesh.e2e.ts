@@ -125,10 +125,9 @@ test('gives RTC no ICE servers, and asks no server but the nodes', async () => {
   }
   const asked = [a, b].map(({ reached }) => [...reached].sort())
   console.log(`no ICE servers; asked: ${JSON.stringify(asked)}`)
-  assert.equal(
-    asked,
-    stage.urls.map((url) => [url, url.replace('http', 'ws')]),
-  )
+  // Its home, and perhaps the other node, as a standby or a witness.
+  const nodes = stage.urls.flatMap((url) => [url, url.replace('http', 'ws')])
+  assert.ok(asked.flat().every((origin) => nodes.includes(origin)))
 })
 
 test.run()

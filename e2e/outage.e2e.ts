@@ -23,6 +23,8 @@ test('brings the page of a killed node home elsewhere, as the same peer with its
   const survivors = [0, 1, 2].filter((node) => node !== drawn)
   const visitors = await Promise.all([0, 1, 2].map((node) => stage.visit(node, 'room')))
   const left = visitors[drawn] as Visitor
+  // Cut off from the other nodes, before it has a standby there, the page will be without a home.
+  await left.cutOff(true)
   const friends = survivors.map((node) => visitors[node] as Visitor)
   for (const [at, friend] of friends.entries()) {
     await left.finds(friend.id, stage.nodeId(survivors[at] as number))
@@ -31,8 +33,6 @@ test('brings the page of a killed node home elsewhere, as the same peer with its
     await chat(left, friend)
   }
 
-  // Cut off from the other nodes too, the page is without a home for as long as we look.
-  await left.cutOff(true)
   await stage.kill(drawn)
   await left.losesHome()
   for (const friend of friends) await chat(left, friend)
@@ -71,8 +71,8 @@ test('ends an offer to a page that has closed with PEER_UNKNOWN, soon', async ()
 test('ends an offer to a page that went down with its node with a typed error', async () => {
   const stage = await openStage(2)
   const [caller, gone] = await Promise.all([stage.visit(0, 'room'), stage.visit(1, 'room')])
-  await caller.finds(gone.id, stage.nodeId(1))
   await gone.cutOff(true)
+  await caller.finds(gone.id, stage.nodeId(1))
   await stage.kill(1)
   await gone.close()
   const failure = await caller.connects(gone.id)

@@ -11,7 +11,7 @@ export const MAX_HEADERS = 100
 export const HEADERS_TIMEOUT_MS: number = 10 * SECOND_MS
 /** A whole request must be there by then; nothing that is served here reads a body. */
 export const REQUEST_TIMEOUT_MS: number = 15 * SECOND_MS
-/** An HTTP connection without a request is kept for this long. */
+/** An HTTP connection without a request is kept for this long, and a second more, which Node adds. */
 export const KEEP_ALIVE_MS: number = 5 * SECOND_MS
 /** How often the time-outs above are looked at. */
 export const TIMEOUT_CHECK_MS: number = 2 * SECOND_MS
@@ -34,8 +34,9 @@ export const SIGNAL_ECHO_MS = 150
 /** How often a program that npm started looks whether its parent is still there. */
 export const PARENT_CHECK_MS = 300
 
-/** First and longest step between looks for other nodes; nodes that start at once miss each other. */
+/** First step between looks for other nodes; nodes that start at once miss each other. */
 export const LOOK_FIRST_MS = 250
+/** The longest step: a node that is alone finds others within a minute. */
 export const LOOK_MAX_MS: number = 60 * SECOND_MS
 /** Looks after the first that are made even when links are there: 0.25 to 16 s. */
 export const LOOKS_AT_START = 7

@@ -89,10 +89,11 @@ function startNodeChild(options: TestnetOptions, index: number, bootstrap: strin
   })
 }
 
-async function untilLinked(
+/** Waits until each node has all others as neighbours. */
+export async function untilLinked(
   urls: readonly string[],
   nodes: readonly Child[],
-  options: TestnetOptions,
+  options: Pick<TestnetOptions, 'onProgress'>,
 ): Promise<void> {
   const wanted = urls.length * (urls.length - 1)
   const endMs = Date.now() + LINKED_TIMEOUT_MS

@@ -25,14 +25,33 @@ import { type WebSockets, webSockets } from './ws.ts'
 export const runtime: Runtime = {
   name: 'node',
   version: process.versions.node,
-  listen,
+  listen: (options) => listen(options),
   // A node without a DHT does not load the native code that a DHT needs.
   join: async (options) => (await import('./swarm.ts')).join(options),
   openStore,
 }
 
-async function listen(options: ListenOptions): Promise<Running> {
-  const server = makeServer(options)
+/** Time-outs of the HTTP and TLS server. */
+export interface Times {
+  readonly headersMs: number
+  readonly requestMs: number
+  readonly keepAliveMs: number
+  readonly checkMs: number
+  readonly tlsHandshakeMs: number
+}
+
+/** Those by which it goes. */
+export const TIMES: Times = {
+  headersMs: HEADERS_TIMEOUT_MS,
+  requestMs: REQUEST_TIMEOUT_MS,
+  keepAliveMs: KEEP_ALIVE_MS,
+  checkMs: TIMEOUT_CHECK_MS,
+  tlsHandshakeMs: TLS_HANDSHAKE_MS,
+}
+
+/** Listens; tests make the times shorter. */
+export async function listen(options: ListenOptions, times: Times = TIMES): Promise<Running> {
+  const server = makeServer(options, times)
   const sockets = webSockets()
   server.on('request', (message, out) => void respond(options, message, out))
   server.on('upgrade', (message, socket, head) => upgrade(options, sockets, message, socket, head))
@@ -50,15 +69,15 @@ async function listen(options: ListenOptions): Promise<Running> {
   }
 }
 
-function makeServer(options: ListenOptions): Server {
+function makeServer(options: ListenOptions, times: Times): Server {
   const limits = {
     maxHeaderSize: MAX_HEADER_BYTES,
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+    headersTimeout: times.headersMs,
+    requestTimeout: times.requestMs,
+    keepAliveTimeout: times.keepAliveMs,
+    connectionsCheckingInterval: times.checkMs,
   }
-  const tls = { ...options.tls, handshakeTimeout: TLS_HANDSHAKE_MS }
+  const tls = { ...options.tls, handshakeTimeout: times.tlsHandshakeMs }
   try {
     const server = options.tls ? createTlsServer({ ...limits, ...tls }) : createServer(limits)
     server.maxHeadersCount = MAX_HEADERS

@@ -1,13 +1,14 @@
 /** Nodes find each other on a topic of a Hyperswarm DHT; each connection yields one link. */
 
-import Hyperswarm, { type Discovery } from 'hyperswarm'
+import Hyperswarm from 'hyperswarm'
 import { SignalMeshError } from '../src/errors.ts'
 import { MAX_INCOMING, MAX_NEIGHBOURS } from '../src/limits.ts'
 import type { JoinOptions, Swarm } from '../src/runtime.ts'
 import { openChannel } from './channel.ts'
 import { type Dht, openDht } from './dht.ts'
 import { makeDials } from './dials.ts'
-import { DHT_ANSWERS_MS, LEAVE_MS, LOOK_FIRST_MS, LOOK_MAX_MS, LOOKS_AT_START } from './limits.ts'
+import { DHT_ANSWERS_MS, LEAVE_MS } from './limits.ts'
+import { keepLooking } from './looks.ts'
 import { plainBytes } from './reason.ts'
 
 /**
@@ -48,23 +49,6 @@ export async function join(options: JoinOptions): Promise<Swarm> {
       await leave(swarm, dht)
     },
   }
-}
-
-/**
- * Looks again soon after the start, since nodes that announce themselves at the same time miss each
- * other, and from time to time while there is no link. Hyperswarm alone looks every ten minutes.
- */
-function keepLooking(swarm: Hyperswarm, discovery: Discovery): () => void {
-  let looks = 0
-  const delayMs = (): number => Math.min(LOOK_FIRST_MS * 2 ** looks, LOOK_MAX_MS)
-  let timer = setTimeout(look, delayMs())
-  function look(): void {
-    if (looks++ < LOOKS_AT_START || swarm.connections.size === 0) {
-      void discovery.refresh().catch(() => {})
-    }
-    timer = setTimeout(look, delayMs())
-  }
-  return () => clearTimeout(timer)
 }
 
 /** Says so when no bootstrap has answered; the looks go on, so that one that comes up is found. */

@@ -12,8 +12,11 @@ import {
   MAX_DISCOVER,
   MAX_EDGES,
   MAX_EDGES_PER_ADDRESS,
+  MAX_STANDBYS,
   MAX_TOPICS_PER_EDGE,
   MAX_WATCHES_PER_EDGE,
+  MOVE_WITHIN_MS,
+  MOVES_PER_SECOND,
 } from './limits.ts'
 import { encodeFound, encodePush } from './messages.ts'
 import { type Advert, type EdgeRecord, isAuthentic, type Presence } from './records.ts'
@@ -47,6 +50,7 @@ export function createEdges(options: EdgesOptions): Edges {
   const { directory, clock, log, identity, networkId } = options
   const sessions = new Map<PeerId, Session>()
   const perAddress = new Map<string, number>()
+  const standbys = new Set<Session>()
   const watchers = new Map<string, Set<Session>>()
   const watches = new Map<Session, Set<string>>()
 
@@ -67,14 +71,20 @@ export function createEdges(options: EdgesOptions): Edges {
     if (known && known.seq >= presence.seq) throw staleRecord(known)
   }
 
-  const admit = (remoteAddress: string): (() => void) => {
-    const group = addressGroup(remoteAddress)
+  const admit = (session: Session, isStandby: boolean): (() => void) => {
+    if (isStandby && standbys.size >= MAX_STANDBYS) {
+      throw new SignalMeshError('MESH_FULL', `This node is ready for ${MAX_STANDBYS} edges already`)
+    }
+    const address = addressGroup(session.remoteAddress)
+    const group = isStandby ? `standby ${address}` : address
     const count = perAddress.get(group) ?? 0
     if (count >= MAX_EDGES_PER_ADDRESS) {
       throw new SignalMeshError('TOO_MANY', `Over ${MAX_EDGES_PER_ADDRESS} edges from one address`)
     }
     perAddress.set(group, count + 1)
+    if (isStandby) standbys.add(session)
     return () => {
+      if (isStandby) standbys.delete(session)
       const left = (perAddress.get(group) ?? 1) - 1
       if (left > 0) perAddress.set(group, left)
       else perAddress.delete(group)
@@ -202,11 +212,17 @@ export function createEdges(options: EdgesOptions): Edges {
       const nowMs = clock.nowMs()
       for (const claim of [...log.state.claims.values()]) sweepClaim(claim, nowMs)
     },
-    close: (error) => {
+    close: ({ code, message }) => {
+      // So that they do not all knock at one door in the same second.
+      const perSecond = MOVES_PER_SECOND * Math.max(1, directory.homes.size - 1)
+      const spreadMs = Math.ceil((1000 * Math.max(0, sessions.size - 1)) / perSecond)
+      const retryAfterMs = Math.min(MOVE_WITHIN_MS, spreadMs)
+      const error = new SignalMeshError(code, message, { retryAfterMs })
       for (const session of [...sessions.values()]) {
         leave(session)
         session.end(error)
       }
+      for (const session of [...standbys]) session.end(error)
     },
   }
 

@@ -143,6 +143,10 @@ export function createForward(options: ForwardOptions): Forward {
         if (hops === 0 || hops > MAX_HOPS) {
           throw new SignalMeshError('REFUSED', `A signal with ${hops} hops left`)
         }
+        // Of edges here a via node has nothing to tell, though it may speak for other homes.
+        if (fromHomeOf(frame) === identity.id) {
+          throw new SignalMeshError('REFUSED', `Node ${link} brings a signal of an edge here`)
+        }
         if (!options.admits(fromHomeOf(frame))) throw notListed(fromHomeOf(frame))
         if (classOf(frame) === CLASS.control) words.receive(frame, link)
         else receive(frame, link)

@@ -12,7 +12,7 @@ export interface KeepAlive {
 }
 
 /** A half-open socket tells nobody; only silence does. */
-export function keepAlive(link: Link, clock: Clock): KeepAlive {
+export function keepAlive(link: Pick<Link, 'send' | 'close'>, clock: Clock): KeepAlive {
   let heardAtMs = 0
   let elapsedMs = 0
   const tick = (): void => {

@@ -15,24 +15,32 @@ export const MAX_FRAME_BYTES: number = 64 * KIB
 export const MAX_SIGNAL_BYTES: number = 32 * KIB
 /** Largest Noise message (Noise specification, section 3); noise-protocol does not check it. */
 export const MAX_NOISE_BYTES: number = 65_535
-/** Largest signed record; a presence takes about 250 bytes, an advert about 500 with `info`. */
-export const MAX_RECORD_BYTES: number = 4 * KIB
 /** Largest signed batch of a home's log: about 60 adverts, and so that two fit a frame as a proof. */
 export const MAX_BATCH_BYTES: number = 31 * KIB
 /** Largest proof that a home lies: two of its batches, each behind its kind and its length. */
 export const MAX_PROOF_BYTES: number = 2 * MAX_BATCH_BYTES + 7
-/** Largest signed head; each node multicasts one every heartbeat. */
+/** Largest signed head, one of each node in every heartbeat; with a full contact block it takes 1,611 bytes. */
 export const MAX_HEAD_BYTES: number = 2 * KIB
 /** Largest extension area of a signed structure. */
 export const MAX_EXTENSION_BYTES: number = 256
 /** Largest sealed `info` of an advert: 256 bytes of the application and its seal. */
 export const MAX_INFO_BYTES: number = 256 + 16
+/** Largest signed record: what an advert takes whose `info` and extensions are full; a presence takes less. */
+export const MAX_RECORD_BYTES: number = 145 + MAX_INFO_BYTES + MAX_EXTENSION_BYTES
 /** Largest page of a snapshot, so that it fits a frame with its header. */
 export const MAX_PAGE_BYTES: number = 48 * KIB
-/** Largest message on a connection; what Chromium and Firefox take in one piece. */
-export const MAX_MESSAGE_BYTES: number = 256 * KIB
+/** Largest message on a connection, which is put together in memory; larger things are streams. */
+export const MAX_MESSAGE_BYTES: number = 16 * KIB * KIB
+/** Largest part of a message in a data channel, as RFC 8831, section 6.6 advises; a larger one holds up others. */
+export const CHANNEL_PART_BYTES: number = 16 * KIB
 /** Longest topic or network name; room for any path or sentence. */
 export const MAX_NAME_BYTES: number = 1 * KIB
+/** Most bytes that an application says along with a call: a name, a picture's address, a token. */
+export const MAX_METADATA_BYTES: number = 4 * KIB
+/** Longest name of a media section, and four times the letters of a reason that one edge gives another. */
+export const MAX_TEXT_BYTES: number = 512
+/** Longest sentence of an error, and four times the letters that are sent of one: a letter takes up to four bytes. */
+export const MAX_ERROR_TEXT_BYTES: number = 1 * KIB
 /** Longest reason given when a link is closed: a WebSocket close frame holds 123 bytes. */
 export const MAX_REASON_BYTES: number = 120
 /** Most public URLs that a node names in its contact block. */
@@ -46,15 +54,21 @@ export const MAX_URL_BYTES: number = 256
 
 /** Frames that wait for a link's first subscriber, who comes within a turn or two. */
 export const MAX_EARLY_FRAMES: number = 64
-/** Messages that wait on a connection for the first to listen: a page that is still loading. */
-export const MAX_EARLY_MESSAGES: number = 1_024
 /** Topics that one edge may advertise: an advert is about 300 bytes on every node of the mesh. */
 export const MAX_TOPICS_PER_EDGE: number = 64
 /** Topics that one edge may watch: each change of one is a frame to every watcher. */
 export const MAX_WATCHES_PER_EDGE: number = 64
+/** Versions of the protocol in a hello: a node speaks two while others change over. */
+export const MAX_VERSIONS: number = 16
+/** Networks in a hello; a node serves one today. */
+export const MAX_NETWORKS: number = 16
+/** Homes in a presence: one today, and room for two more, so that an edge may have spare ones. */
+export const MAX_HOMES_NAMED: number = 3
 /** Edges at home with one node; 25,000 idle edges take about 300 MB. */
 export const MAX_EDGES: number = 25_000
-/** Edges from one address (IPv6: one /64); a school or an office behind one NAT. */
+/** Sockets at one node that are ready for edges at home elsewhere, about 16 KiB each: 200 MB. */
+export const MAX_STANDBYS: number = MAX_EDGES / 2
+/** Edges from one address (IPv6: one /64), and as many standbys; a school or an office behind one NAT. */
 export const MAX_EDGES_PER_ADDRESS: number = 512
 /** Records of one home: every edge's presence and a few adverts each. */
 export const MAX_RECORDS_PER_HOME: number = 100_000
@@ -80,6 +94,8 @@ export const MAX_NEIGHBOURS: number = 64
 export const MAX_INCOMING: number = MAX_NEIGHBOURS / 2
 /** Links to unlisted nodes of one address group: a provider's rack, and an eighth of all. */
 export const MAX_LINKS_PER_GROUP: number = 8
+/** Neighbours whose rates and conduct are remembered: who comes back finds what it left, unless so many came meanwhile. */
+export const MAX_REMEMBERED: number = 16 * MAX_NEIGHBOURS
 /** Links that have not proved a NodeId yet. */
 export const MAX_LINK_HANDSHAKES: number = 64
 /** Of these, incoming ones, so that strangers who say nothing leave room for own dials. */
@@ -132,10 +148,18 @@ export const MAX_RISES: number = 3
 export const MAX_DIALS: number = 32
 /** Connection attempts that an edge has open at once; browsers allow about 500 RTC connections. */
 export const MAX_ATTEMPTS: number = 256
+/** Calls at one edge, its own and those of others, open ones too; who calls then is told `TOO_MANY`. */
+export const MAX_CALLS: number = 2 * MAX_ATTEMPTS
+/** What a caller says while the application decides: an offer, and more candidates than any has. */
+export const MAX_EARLY_ITEMS: number = 256
+/** Homes that one request of an edge is put to before its caller hears of a failure: two may be stopping. */
+export const MAX_REQUEST_TRIES: number = 3
 /** Calls remembered as over, 32 bytes each, so that a replayed opening signal asks nobody again. */
 export const MAX_ENDED_CALLS: number = 4_096
 /** Sealed signals that wait for one before them: two full answers with their candidates. */
 export const MAX_WAITING_SIGNALS: number = 64
+/** Sealed signals of one connection that the other side has yet to acknowledge; an offer has 20 or so. */
+export const MAX_UNACKED_SIGNALS: number = 256
 /** Second messages that an attempt looks at, forged or not, each a key exchange of 1 ms. */
 export const MAX_BAD_SIGNALS: number = 16
 /** Links that a signal may pass between nodes: to a via node, and from there to the target's home. */
@@ -228,10 +252,31 @@ export const MAX_HELD_BYTES: number = 4 * 1024 * KIB
 /** Bytes of all signals that wait for links to be dialled. */
 export const MAX_WAITING_BYTES: number = 8 * 1024 * KIB
 
+/** What a peer may send ahead of what is read: 20 MB/s over 100 ms, and 8,000 empty messages. */
+export const CHANNEL_WINDOW_BYTES: number = 2 * KIB * KIB
+
 // --- times ---
 
 /** An edge's proof must be complete by then: two round trips, also over a very slow network. */
 export const EDGE_PROOF_MS: number = 10 * SECOND_MS
+/** A standby socket is kept for this long without a proof; then its edge draws another node. */
+export const STANDBY_MS: number = 1 * HOUR_MS
+/** An edge at home gets itself a standby after about this long, so that short visits cost nobody one. */
+export const STANDBY_AFTER_MS: number = 5 * SECOND_MS
+/** Longest wait before an edge that finds no standby looks for one again. */
+export const STANDBY_MAX_MS: number = 5 * MINUTE_MS
+/** A home that was sent something and then said nothing for this long is asked for a sign of life. */
+export const PROBE_AFTER_MS: number = 2 * SECOND_MS
+/** And left when none comes by then: a slow phone's radio wakes in two seconds. */
+export const PROBE_TIMEOUT_MS: number = 4 * SECOND_MS
+/** How often an edge looks at its clock; later by as much again, and the machine has slept. */
+export const WAKE_CHECK_MS: number = 10 * SECOND_MS
+/** An edge that is woken dials again at most so often: several events tell of one awakening. */
+export const WAKE_AGAIN_MS: number = 1 * SECOND_MS
+/** The edges of a node that stops come to each other node at this rate: 1 ms of its work for each. */
+export const MOVES_PER_SECOND: number = 1_000
+/** But within this, for they cannot be called meanwhile: what the most edges need at five others. */
+export const MOVE_WITHIN_MS: number = 5 * SECOND_MS
 /** A handshake between nodes must be complete by then: three messages between servers. */
 export const LINK_HANDSHAKE_MS: number = 5 * SECOND_MS
 /** A link that was silent for this long is asked for a sign of life; NATs forget after 30 s. */
@@ -294,11 +339,17 @@ export const BUSY_RETRY_MS: number = 500
 export const JOIN_TIMEOUT_MS: number = 30 * SECOND_MS
 /** A connection attempt ends by then, unless the caller says otherwise. */
 export const CONNECT_TIMEOUT_MS: number = 30 * SECOND_MS
+/** A connection that is closed waits for so long for what was sent to arrive: some round trips. */
+export const CLOSE_TIMEOUT_MS: number = 2 * SECOND_MS
+/** A call rings for this long until it is taken, which no time-out of the caller's counts. */
+export const RING_TIMEOUT_MS: number = 2 * MINUTE_MS
+/** A connection whose peer cannot be reached ends by then: who changes networks is back earlier. */
+export const RTC_AWAY_MS: number = 30 * SECOND_MS
 /** A signal not acknowledged by then is sent again, the same bytes. */
 export const RESEND_AFTER_MS: number = 2 * SECOND_MS
 /** A refused call is kept for this long, so that a lost refusal can be said again. */
 export const LINGER_MS: number = 6 * SECOND_MS
-/** How often it is sent again, each time after twice as long: for half a minute in all. */
+/** How often it is, each time after twice as long, while nobody has answered: half a minute in all. */
 export const MAX_RESENDS: number = 4
 /** First step of an edge's back-off between homes: nobody notices so short a gap. */
 export const BACKOFF_FIRST_MS: number = 250

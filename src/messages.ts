@@ -5,13 +5,16 @@ import { HASH_BYTES, KEY_BYTES, SIGNATURE_BYTES } from './crypto.ts'
 import { CODE_NUMBERS, codeOfNumber, type ErrorCode, SignalMeshError } from './errors.ts'
 import {
   MAX_DISCOVER,
+  MAX_ERROR_TEXT_BYTES,
   MAX_HELLO_BYTES,
   MAX_NAMED_TOPICS,
+  MAX_NETWORKS,
   MAX_OTHER_HOMES,
   MAX_RECORD_BYTES,
   MAX_SAMPLE,
   MAX_TOPICS_PER_EDGE,
   MAX_URL_BYTES,
+  MAX_VERSIONS,
 } from './limits.ts'
 import { type Advert, decodeAdvert, decodePresence, type Presence } from './records.ts'
 
@@ -34,8 +37,6 @@ export const PONG: Uint8Array = Uint8Array.of(FRAME.pong)
 
 /** Features are bits of this many bytes; none is given out yet. */
 const FEATURE_BYTES = 8
-const MAX_VERSIONS = 16
-const MAX_NETWORKS = 16
 
 /** The node's first frame. */
 export interface Hello {
@@ -178,8 +179,6 @@ export function decodeBye(frame: Uint8Array): SignalMeshError {
   // It may come before a version is agreed on, so what a later one adds is skipped.
   return readError(opened(frame, FRAME.bye))
 }
-
-const MAX_ERROR_TEXT_BYTES = 1024
 
 export function encodeError(error: SignalMeshError): Uint8Array {
   const text = error.message.slice(0, MAX_ERROR_TEXT_BYTES / 4)

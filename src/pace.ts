@@ -18,7 +18,7 @@ import {
   HOME_RECORDS_BURST,
   HOME_RECORDS_PER_SECOND,
   MAX_HOMES,
-  MAX_NEIGHBOURS,
+  MAX_REMEMBERED,
   NEW_HOMES_BURST,
   NEW_HOMES_PER_SECOND,
   PULL_BYTES_BURST,
@@ -46,9 +46,6 @@ export interface Pace {
   /** Counts what a pull has brought. */
   pulled(neighbour: NodeId, home: NodeId, bytes: number): void
 }
-
-/** Neighbours that come back find the budget that they left, unless so many others came meanwhile. */
-const MAX_REMEMBERED = 16 * MAX_NEIGHBOURS
 
 export function createPace(clock: Clock): Pace {
   const ofNeighbour = {

@@ -5,6 +5,7 @@ import { hash, KEY_BYTES, type KeyPair, SIGNATURE_BYTES, sign, verify } from './
 import type { NodeId, PeerId } from './identity.ts'
 import {
   MAX_EXTENSION_BYTES,
+  MAX_HOMES_NAMED,
   MAX_INFO_BYTES,
   MAX_RECORD_BYTES,
   MAX_RECORD_TTL_MS,
@@ -12,7 +13,6 @@ import {
 import { TAG_SCHEME } from './topic.ts'
 
 const FORMAT = 1
-const MAX_HOMES_NAMED = 3
 /** Extension types from here on may not be skipped by who does not know them. */
 const CRITICAL = 0x80
 

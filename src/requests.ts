@@ -1,7 +1,7 @@
 /** The requests that an edge makes of its home. */
 
-import { reader, toHex } from './bytes.ts'
-import { HASH_BYTES, KEY_BYTES } from './crypto.ts'
+import { type Reader, reader, toHex } from './bytes.ts'
+import { HASH_BYTES } from './crypto.ts'
 import { MAX_RECORD_BYTES } from './limits.ts'
 import { decodeAdvert, decodePresence } from './records.ts'
 import { EDGE_METHOD, noSuchMethod, type Serve } from './rpc.ts'
@@ -9,34 +9,52 @@ import type { Session, SessionHost } from './session.ts'
 
 const NOTHING = new Uint8Array(0)
 
-/** Answers the requests of one session. */
+/** Answers the requests of one session. A request is read to its end before anything comes of it. */
 export function serveEdge(session: Session, host: SessionHost): Serve {
   return (method: number, body: Uint8Array): Uint8Array => {
     const r = reader(body)
     switch (method) {
       case EDGE_METHOD.advertise:
-        host.advertise(session, decodeAdvert(r.block(MAX_RECORD_BYTES)))
+        host.advertise(session, decodeAdvert(whole(r, r.block(MAX_RECORD_BYTES))))
         return NOTHING
       case EDGE_METHOD.unadvertise:
-        host.unadvertise(session, toHex(r.bytes(HASH_BYTES)))
+        host.unadvertise(session, keyOf(r))
         return NOTHING
-      case EDGE_METHOD.discover:
-        return host.discover(toHex(r.bytes(HASH_BYTES)), r.u8())
+      case EDGE_METHOD.discover: {
+        const [tag, limit] = topicOf(r)
+        return host.discover(tag, limit)
+      }
       case EDGE_METHOD.lookup:
-        return host.lookup(toHex(r.bytes(KEY_BYTES)))
+        return host.lookup(keyOf(r))
       case EDGE_METHOD.watch: {
-        const tag = toHex(r.bytes(HASH_BYTES))
+        const [tag, limit] = topicOf(r)
         host.watch(session, tag)
-        return host.discover(tag, r.u8())
+        return host.discover(tag, limit)
       }
       case EDGE_METHOD.unwatch:
-        host.unwatch(session, toHex(r.bytes(HASH_BYTES)))
+        host.unwatch(session, keyOf(r))
         return NOTHING
       case EDGE_METHOD.renew:
-        host.renew(session, decodePresence(r.block(MAX_RECORD_BYTES)))
+        host.renew(session, decodePresence(whole(r, r.block(MAX_RECORD_BYTES))))
         return NOTHING
       default:
         throw noSuchMethod()
     }
   }
+}
+
+/** What was read, if nothing stands behind it. */
+function whole<T>(r: Reader, read: T): T {
+  r.end()
+  return read
+}
+
+/** The tag or key, in hex digits, that is all of the request. */
+function keyOf(r: Reader): string {
+  return toHex(whole(r, r.bytes(HASH_BYTES)))
+}
+
+function topicOf(r: Reader): readonly [tag: string, limit: number] {
+  const tag = toHex(r.bytes(HASH_BYTES))
+  return [tag, whole(r, r.u8())]
 }

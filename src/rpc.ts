@@ -19,7 +19,7 @@ export const EDGE_METHOD = {
 } as const
 
 /** What a node asks of a neighbour. */
-export const NODE_METHOD = { heads: 1, pull: 2 } as const
+export const NODE_METHOD = { heads: 1, pull: 2, index: 3, records: 4 } as const
 
 /** Answers a request; what it throws travels back as an error with its code. */
 export type Serve = (method: number, body: Uint8Array) => Uint8Array | Promise<Uint8Array>

@@ -18,28 +18,33 @@ import type { Found, Hello, HelloTopic } from './messages.ts'
 import { type Bucket, createBucket, take } from './rate.ts'
 import type { Advert, Presence } from './records.ts'
 
-/** What the URL of an upgrade asks for: `t`, a topic's tag, up to four times; `p`, a PeerId. */
+/**
+ * What the URL of an upgrade asks for: `t`, a topic's tag, up to four times; `p`, a PeerId; `s=1`, to
+ * wait with the proof until the edge has lost its home.
+ */
 export interface Named {
   readonly tags: readonly Uint8Array[]
   readonly peer: PeerId | undefined
+  readonly isStandby?: boolean
 }
 
 export type Sample = Pick<Hello, 'topics' | 'held'>
 
 /**
  * Reads what an upgrade names.
- * @throws SignalMeshError `BAD_FRAME` for too many, or what is no 64 hex digits
+ * @throws SignalMeshError `BAD_FRAME` for too many, or values that none of them has
  */
 export function readNamed(url: string): Named {
   const query = new URL(url).searchParams
-  const [tags, peers] = [query.getAll('t'), query.getAll('p')]
+  const [tags, peers, standby] = [query.getAll('t'), query.getAll('p'), query.getAll('s')]
   if (tags.length > MAX_NAMED_TOPICS || peers.length > 1) {
     throw badUpgrade(`at most ${MAX_NAMED_TOPICS} topics (t) and one edge (p)`)
   }
   if (![...tags, ...peers].every((name) => /^[0-9a-f]{64}$/.test(name))) {
     throw badUpgrade('topics (t) and an edge (p) by 64 lower-case hex digits each')
   }
-  return { tags: tags.map(fromHex), peer: peers[0] }
+  if (standby.length > 0 && standby.join() !== '1') throw badUpgrade('a standby by s=1')
+  return { tags: tags.map(fromHex), peer: peers[0], isStandby: standby.length > 0 }
 }
 
 function badUpgrade(what: string): SignalMeshError {

@@ -14,6 +14,7 @@ import {
   REQUESTS_PER_SECOND,
   SIGNALS_BURST,
   SIGNALS_PER_SECOND,
+  STANDBY_MS,
 } from './limits.ts'
 import type { Link } from './link.ts'
 import { decodeProof, encodeBye, encodeHello, encodeWelcome, FRAME } from './messages.ts'
@@ -30,8 +31,11 @@ import { PROTOCOL_VERSION } from './topic.ts'
 export interface SessionHost extends ProofOptions {
   readonly identity: Identity
   readonly clock: Clock
-  /** Counts a socket of this address, until the returned function is called; throws over the bound. */
-  admit(remoteAddress: string): () => void
+  /**
+   * Counts a socket, by its address, until the returned function is called; throws over the bound.
+   * One that is only ready for an edge is counted apart.
+   */
+  admit(session: Session, isStandby: boolean): () => void
   /** Takes the edge on; throws a typed refusal. `adverts` were checked. */
   join(session: Session, presence: Presence, adverts: readonly Advert[]): void
   leave(session: Session): void
@@ -89,8 +93,10 @@ export function runSession(
   const refusals = createBucket(SIGNALS_PER_SECOND, SIGNALS_BURST)
   const alive = keepAlive(link, clock)
   let release = (): void => {}
-  const cancelTimer = clock.after(EDGE_PROOF_MS, () =>
-    session.end(new SignalMeshError('TIMEOUT', `No proof came within ${EDGE_PROOF_MS} ms`)),
+  const { isStandby = false } = named
+  const proofMs = isStandby ? STANDBY_MS : EDGE_PROOF_MS
+  const cancelTimer = clock.after(proofMs, () =>
+    session.end(new SignalMeshError('TIMEOUT', `No proof came within ${proofMs} ms`)),
   )
 
   const session: Session = {
@@ -129,6 +135,10 @@ export function runSession(
     const proof = decodeProof(frame)
     checkProof(proof, hello, host)
     cancelTimer()
+    if (isStandby) {
+      release()
+      release = host.admit(session, false)
+    }
     peerKey = proof.peerKey.slice()
     peer = toHex(peerKey)
     host.join(session, proof.presence, proof.adverts)
@@ -157,10 +167,10 @@ export function runSession(
 
   /** The refusal that is due over a bound. Who goes on in spite of refusals is shown the door. */
   const tooManyOf = (bucket: Bucket, what: string): SignalMeshError | undefined => {
-    const retryAfterMs = take(bucket, clock.nowMs())
+    const retryAfterMs = take(bucket, clock.monotonicMs())
     if (retryAfterMs === 0) return undefined
     const error = new SignalMeshError('RATE_LIMITED', `Too many ${what}`, { retryAfterMs })
-    if (take(refusals, clock.nowMs()) > 0) throw error
+    if (take(refusals, clock.monotonicMs()) > 0) throw error
     return error
   }
 
@@ -188,7 +198,7 @@ export function runSession(
     finish('closed')
   })
   try {
-    release = host.admit(remoteAddress)
+    release = host.admit(session, isStandby)
     link.send(hello)
   } catch (error) {
     fail(error)

@@ -3,7 +3,7 @@
 import type { Clock } from './clock.ts'
 import type { ErrorCode, SignalMeshError } from './errors.ts'
 import type { NodeId } from './identity.ts'
-import { MAX_NEIGHBOURS, MAX_SPOILED_PULLS, SPOILED_PAUSE_MS } from './limits.ts'
+import { MAX_REMEMBERED, MAX_SPOILED_PULLS, SPOILED_PAUSE_MS } from './limits.ts'
 import type { Log } from './log.ts'
 
 export interface Suppliers {
@@ -31,8 +31,7 @@ export function createSuppliers(clock: Clock, log: Log): Suppliers {
     const fresh = { spoiled: 0, untilMs: clock.monotonicMs() + SPOILED_PAUSE_MS }
     records.delete(neighbour)
     records.set(neighbour, fresh)
-    // Twice the links there can be, for who left may come back.
-    if (records.size > 2 * MAX_NEIGHBOURS) records.delete(records.keys().next().value as NodeId)
+    if (records.size > MAX_REMEMBERED) records.delete(records.keys().next().value as NodeId)
     return fresh
   }
 

@@ -1,15 +1,27 @@
-/** Supply: answers what neighbours ask of homes, with heads, batches, or a snapshot page by page. */
+/** Supply: answers what neighbours ask of homes, with heads, batches, or a snapshot, whole or by buckets. */
 
 import { isAhead, type Position } from './batch.ts'
-import { fromHex, reader, toHex, writer } from './bytes.ts'
-import { type HomeState, recordsOf } from './claims.ts'
+import { fromHex, type Reader, reader, toHex, writer } from './bytes.ts'
+import type { HomeState } from './claims.ts'
 import type { Clock } from './clock.ts'
 import { KEY_BYTES } from './crypto.ts'
+import { BUCKETS } from './digest.ts'
 import type { Directory } from './directory.ts'
 import type { NodeId } from './identity.ts'
 import { MAX_KEPT_SNAPSHOTS, MAX_PAGE_BYTES, PULL_WAIT_MS } from './limits.ts'
-import type { EdgeRecord } from './records.ts'
 import { NODE_METHOD, noSuchMethod, type Serve } from './rpc.ts'
+import {
+  batchPage,
+  bucketsPage,
+  indexPage,
+  isRepairable,
+  placesPage,
+  REPLY,
+  type Snapshot,
+  snapshotPage,
+  takeSnapshot,
+  withMore,
+} from './snapshots.ts'
 
 export interface SupplyOptions {
   readonly directory: Directory
@@ -19,9 +31,6 @@ export interface SupplyOptions {
   /** This node's own pull of the home, if it has one running. */
   pulling(home: NodeId): Promise<void> | undefined
 }
-
-/** The first byte of an answer to a pull. */
-export const REPLY = { nothing: 0, batches: 1, snapshot: 2 } as const
 
 export function createSupply(options: SupplyOptions): Serve {
   const { directory, clock, flush } = options
@@ -58,8 +67,7 @@ export function createSupply(options: SupplyOptions): Serve {
 
   const servePull = async (body: Uint8Array): Promise<Uint8Array> => {
     const r = reader(body)
-    const home = toHex(r.bytes(KEY_BYTES))
-    const have = { epoch: r.u64(), index: r.u64() }
+    const { home, at: have } = readAsked(r)
     const cursor = r.u32()
     r.end()
     if (cursor > 0) return nextPage(home, have, cursor)
@@ -72,7 +80,10 @@ export function createSupply(options: SupplyOptions): Serve {
     const { epoch, index } = state.position
     const missing = have.epoch === epoch ? index - have.index : index
     if (missing <= state.recent.length) return batchPage(state.recent.slice(-missing))
-    return snapshotPage(snapshotOf(state), 0)
+    const snapshot = snapshotOf(state)
+    // Who holds nothing has nothing to compare.
+    if (have.index > 0 && isRepairable(snapshot)) return bucketsPage(snapshot)
+    return snapshotPage(snapshot, 0)
   }
 
   /** Those asked for last stay. */
@@ -84,17 +95,36 @@ export function createSupply(options: SupplyOptions): Serve {
     }
   }
 
-  /** The rest of a snapshot that was begun, for as long as it is kept. */
-  const nextPage = (home: NodeId, have: Position, cursor: number): Uint8Array => {
+  /** A snapshot that was begun, for as long as it is kept. */
+  const begun = (home: NodeId, have: Position): Snapshot | undefined => {
     const snapshot = snapshots.get(home)
     // A home may have been dropped since, and nothing is served of one that is kept out.
     const isSame =
       directory.homes.has(home) &&
       snapshot?.position.epoch === have.epoch &&
       snapshot.position.index === have.index
-    if (!snapshot || !isSame) return Uint8Array.of(REPLY.nothing)
+    if (!snapshot || !isSame) return undefined
     keep(home, snapshot)
-    return snapshotPage(snapshot, cursor)
+    return snapshot
+  }
+
+  const nextPage = (home: NodeId, have: Position, cursor: number): Uint8Array => {
+    const snapshot = begun(home, have)
+    return snapshot ? snapshotPage(snapshot, cursor) : Uint8Array.of(REPLY.nothing)
+  }
+
+  const serveIndex = (r: Reader): Uint8Array => {
+    const { home, at } = readAsked(r)
+    const mask = r.bytes(BUCKETS / 8)
+    r.end()
+    const snapshot = begun(home, at)
+    return snapshot ? indexPage(snapshot, mask) : new Uint8Array(0)
+  }
+
+  const serveRecords = (r: Reader): Uint8Array => {
+    const { home, at } = readAsked(r)
+    const snapshot = begun(home, at)
+    return snapshot ? placesPage(snapshot, r.rest()) : new Uint8Array(0)
   }
 
   /** The kept snapshot, if batches lead on from it; a busy home would outrun fresh ones for ever. */
@@ -111,50 +141,12 @@ export function createSupply(options: SupplyOptions): Serve {
   return (method, body) => {
     if (method === NODE_METHOD.heads) return serveHeads(body)
     if (method === NODE_METHOD.pull) return servePull(body)
+    if (method === NODE_METHOD.index) return serveIndex(reader(body))
+    if (method === NODE_METHOD.records) return serveRecords(reader(body))
     throw noSuchMethod()
   }
 }
 
-/** All records of a home as they were after one of its batches. */
-interface Snapshot {
-  readonly position: Position
-  readonly lastBatch: Uint8Array
-  readonly records: readonly EdgeRecord[]
-}
-
-function takeSnapshot(state: HomeState): Snapshot {
-  const lastBatch = state.recent.at(-1) as Uint8Array
-  return { position: state.position, lastBatch, records: recordsOf(state) }
-}
-
-function snapshotPage({ lastBatch, records }: Snapshot, cursor: number): Uint8Array {
-  const w = writer(MAX_PAGE_BYTES + 2)
-    .u8(REPLY.snapshot)
-    .u8(0)
-    .block(lastBatch)
-  let bytes = 0
-  for (let i = cursor; i < records.length; i++) {
-    const record = records[i] as EdgeRecord
-    bytes += 3 + record.bytes.length
-    if (bytes > MAX_PAGE_BYTES - lastBatch.length) return withMore(w.done(), 1)
-    w.u8(record.kind === 'presence' ? 1 : 2).block(record.bytes)
-  }
-  return w.done()
-}
-
-function batchPage(batches: readonly Uint8Array[]): Uint8Array {
-  const w = writer(4096).u8(REPLY.batches).u8(0)
-  let bytes = 0
-  for (const batch of batches) {
-    bytes += 2 + batch.length
-    if (bytes > MAX_PAGE_BYTES) return withMore(w.done(), 1)
-    w.block(batch)
-  }
-  return w.done()
-}
-
-/** Sets the page's flag that says there is more to ask for. */
-function withMore(page: Uint8Array, at = 0): Uint8Array {
-  page[at] = 1
-  return page
+function readAsked(r: Reader): { home: NodeId; at: Position } {
+  return { home: toHex(r.bytes(KEY_BYTES)), at: { epoch: r.u64(), index: r.u64() } }
 }

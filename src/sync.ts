@@ -2,9 +2,10 @@
 
 import type { Admission } from './admission.ts'
 import { type Batch, decodeBatch, decodeHead, isSignedByHome, type Position } from './batch.ts'
-import { badFrame, compare, fromHex, reader, toHex, writer } from './bytes.ts'
+import { badFrame, compare, fromHex, type Reader, reader, toHex, writer } from './bytes.ts'
 import type { Clock } from './clock.ts'
-import { KEY_BYTES } from './crypto.ts'
+import { HASH_BYTES, KEY_BYTES } from './crypto.ts'
+import { BUCKETS } from './digest.ts'
 import type { Directory } from './directory.ts'
 import { asMeshError, type ErrorCode, isHomesFault, SignalMeshError } from './errors.ts'
 import type { NodeId } from './identity.ts'
@@ -12,17 +13,18 @@ import {
   MAX_BATCH_BYTES,
   MAX_HEAD_BYTES,
   MAX_HOMES,
-  MAX_RECORD_BYTES,
   MAX_RECORDS_PER_HOME,
   PULL_TIMEOUT_MS,
 } from './limits.ts'
 import type { Log } from './log.ts'
 import type { Pace } from './pace.ts'
-import { decodeAdvert, decodePresence, type EdgeRecord } from './records.ts'
+import type { EdgeRecord } from './records.ts'
+import { type Repaired, type RepairOptions, repair } from './repair.ts'
 import { applyBatch, applyHead, applySnapshot, isNews } from './replica.ts'
 import { NODE_METHOD, type Serve } from './rpc.ts'
+import { REPLY, readRecord } from './snapshots.ts'
 import { createSuppliers } from './suppliers.ts'
-import { createSupply, REPLY } from './supply.ts'
+import { createSupply } from './supply.ts'
 
 export interface SyncOptions {
   readonly networkId: Uint8Array
@@ -148,14 +150,16 @@ export function createSync(options: SyncOptions): Sync {
     // Where the log stands here, and from the first page of a snapshot on, where the snapshot stands.
     let at = directory.homes.get(home)?.position ?? NOWHERE
     const untilMs = clock.monotonicMs() + PULL_TIMEOUT_MS
-    for (;;) {
+    const page = async (method: number, body: Uint8Array): Promise<Reader> => {
       if (clock.monotonicMs() > untilMs)
         throw new SignalMeshError('TIMEOUT', 'The pull took too long')
-      const body = pullBody(home, at, records.length)
       await pace.pullTurn(neighbour, home)
-      const answer = await ask(neighbour, NODE_METHOD.pull, body)
+      const answer = await ask(neighbour, method, body)
       pace.pulled(neighbour, home, answer.length)
-      const r = reader(answer)
+      return reader(answer)
+    }
+    for (;;) {
+      const r = await page(NODE_METHOD.pull, pullBody(home, at, records.length))
       const kind = r.u8()
       if (kind === REPLY.nothing) return
       const more = r.u8() === 1
@@ -167,16 +171,21 @@ export function createSync(options: SyncOptions): Sync {
         continue
       }
       const lastBatch = r.block(MAX_BATCH_BYTES)
-      at = signedBatch(home, lastBatch)
-      const before = records.length
-      while (r.left > 0) records.push(readRecord(r.u8(), r.block(MAX_RECORD_BYTES)))
-      if (records.length > MAX_RECORDS_PER_HOME) {
-        throw badFrame(`a snapshot of ${records.length} records`)
-      }
-      if (records.length > admission.recordsFor(directory, home)) {
-        throw new SignalMeshError('TOO_MANY', `Home ${home} has more records than it may have yet`)
-      }
-      if (more && records.length > before) continue
+      if (kind === REPLY.buckets) {
+        // Only who holds something and asks for the first time has buckets to compare.
+        if (at.index === 0 || records.length > 0) throw badFrame('buckets out of turn')
+        const repaired = await pullBuckets(home, signedBatch(home, lastBatch), r, page)
+        if (!repaired || repaired === 'gone') return
+        at = NOWHERE
+        if (repaired === 'most') continue
+        for (const record of repaired) records.push(record)
+      } else if (kind === REPLY.snapshot) {
+        at = signedBatch(home, lastBatch)
+        const before = records.length
+        while (r.left > 0) records.push(readRecord(r))
+        checkCount(home, records.length)
+        if (more && records.length > before) continue
+      } else throw badFrame(`an answer ${kind} to a pull`)
       const outcome = applySnapshot(
         directory,
         networkId,
@@ -189,6 +198,28 @@ export function createSync(options: SyncOptions): Sync {
       records.length = 0
       // The home may have gone on meanwhile.
       at = directory.homes.get(home)?.position ?? NOWHERE
+    }
+  }
+
+  /** All records of the home as they were after `batch`; nothing where that is no news. */
+  const pullBuckets = async (
+    home: NodeId,
+    batch: Batch,
+    page: Reader,
+    ask: RepairOptions['ask'],
+  ): Promise<Repaired | undefined> => {
+    const held = directory.homes.get(home)
+    if (!held || !isNews(directory, home, batch)) return undefined
+    const bucketHashes = page.bytes(BUCKETS * HASH_BYTES)
+    page.end()
+    const may = (count: number): void => checkCount(home, count)
+    return repair({ held, batch, bucketHashes, ask, checkCount: may })
+  }
+
+  const checkCount = (home: NodeId, count: number): void => {
+    if (count > MAX_RECORDS_PER_HOME) throw badFrame(`a snapshot of ${count} records`)
+    if (count > admission.recordsFor(directory, home)) {
+      throw new SignalMeshError('TOO_MANY', `Home ${home} has more records than it may have yet`)
     }
   }
 
@@ -220,8 +251,4 @@ const NOWHERE: Position = { epoch: 0, index: 0 }
 
 function pullBody(home: NodeId, have: Position, cursor: number): Uint8Array {
   return writer().bytes(fromHex(home)).u64(have.epoch).u64(have.index).u32(cursor).done()
-}
-
-function readRecord(kind: number, bytes: Uint8Array): EdgeRecord {
-  return kind === 1 ? decodePresence(bytes) : decodeAdvert(bytes)
 }

@@ -60,13 +60,13 @@ function nameBytes(name: unknown, what: string): Uint8Array {
   if (typeof name !== 'string' || name === '') {
     throw new SignalMeshError('BAD_ARGUMENT', `The ${what} must be a non-empty string`)
   }
-  // A lone surrogate would become U+FFFD, and two different names one.
-  if (/\p{Surrogate}/u.test(name)) {
-    throw new SignalMeshError('BAD_ARGUMENT', `The ${what} holds half of a surrogate pair`)
-  }
   const bytes = name.length > MAX_NAME_BYTES ? undefined : utf8(name)
   if (!bytes || bytes.length > MAX_NAME_BYTES) {
     throw new SignalMeshError('BAD_ARGUMENT', `The ${what} is over ${MAX_NAME_BYTES} bytes`)
+  }
+  // A lone surrogate would become U+FFFD, and two different names one.
+  if (/\p{Surrogate}/u.test(name)) {
+    throw new SignalMeshError('BAD_ARGUMENT', `The ${what} holds half of a surrogate pair`)
   }
   return bytes
 }

@@ -267,7 +267,7 @@ declare module 'simple-peer' {
     | { type: 'renegotiate'; renegotiate: true }
     | {
         type: 'transceiverRequest'
-        transceiverRequest: { kind: string; init?: RTCRtpTransceiverInit }
+        transceiverRequest: { kind: 'audio' | 'video'; init?: RTCRtpTransceiverInit }
       }
   export interface Options {
     initiator?: boolean

@@ -3,7 +3,7 @@
 import { compare, fromHex } from '../src/bytes.ts'
 import { hashNames, randomBytes } from '../src/crypto.ts'
 import { encodePlain, type Item } from '../src/edge/items.ts'
-import type { Connection, Edge, Incoming, JoinOptions } from '../src/edge/mod.ts'
+import type { Connection } from '../src/edge/mod.ts'
 import type { MakeRtc } from '../src/edge/rtc.ts'
 import { createSealing } from '../src/edge/sealing.ts'
 import { asMeshError, SignalMeshError } from '../src/errors.ts'
@@ -15,77 +15,11 @@ import { EDGE_METHOD } from '../src/rpc.ts'
 import { CLASS, classOf, encodeControl, encodeSignal, toOf } from '../src/signal.ts'
 import { topicKey, topicTag } from '../src/topic.ts'
 import { assert, suite } from './harness/suite.ts'
-import { during, type TestMesh, testMesh } from './support/mesh.ts'
+import { assertConnected, doorbell, failure, meet, mute, ROOM } from './support/meeting.ts'
+import { during } from './support/mesh.ts'
 import { codeOf, NETWORK, provenEdge } from './support/rawedge.ts'
 
 const test = suite('calls')
-const ROOM = { topic: 'room' }
-
-interface Met {
-  readonly mesh: TestMesh
-  readonly a: Edge
-  readonly b: Edge
-  /** Connections as told by the edges' events. */
-  readonly told: { readonly a: Connection[]; readonly b: Connection[] }
-}
-
-/** Two edges in one room, each at its own node. */
-async function meet(
-  options: {
-    a?: JoinOptions
-    b?: JoinOptions
-    delayMs?: number
-    rtcOfB?: (shared: MakeRtc) => MakeRtc
-  } = {},
-): Promise<Met> {
-  const mesh = await testMesh(2, { linked: false })
-  mesh.link(mesh.nodes[0]!, mesh.nodes[1]!, options.delayMs)
-  await mesh.clock.advance(1000)
-  const a = await mesh.edge(mesh.nodes[0]!, options.a)
-  const ground = options.rtcOfB ? { makeRtc: options.rtcOfB(mesh.makeRtc) } : {}
-  const b = await mesh.edge(mesh.nodes[1]!, options.b, ground)
-  for (const edge of [a, b]) await during(edge.advertise('room'), mesh.clock)
-  await mesh.clock.advance(1000)
-  const told: Met['told'] = { a: [], b: [] }
-  a.on('connection', (connection) => told.a.push(connection))
-  b.on('connection', (connection) => told.b.push(connection))
-  return { mesh, a, b, told }
-}
-
-/** Checks that the two hold one connection, the same, over which both are heard. */
-async function assertConnected({ mesh, a, b, told }: Met): Promise<void> {
-  await mesh.clock.advance(15_000)
-  for (const [own, other] of [
-    [told.a, b],
-    [told.b, a],
-  ] as const) {
-    assert.is(own.length, 1, 'one connection is told')
-    assert.is(own[0]?.id, other.id)
-    assert.is(own[0]?.state, 'open')
-  }
-  const heard: unknown[] = []
-  for (const side of [told.a, told.b]) side[0]!.on('message', (data) => heard.push(data))
-  await during(Promise.all([told.a[0]!.send('from a'), told.b[0]!.send('from b')]), mesh.clock)
-  await mesh.clock.advance(10)
-  assert.equal(heard.sort(), ['from a', 'from b'])
-}
-
-/** An `onIncoming` that leaves its calls to the test. */
-function doorbell(): { onIncoming: (call: Incoming) => void; calls: Incoming[] } {
-  const calls: Incoming[] = []
-  return { calls, onIncoming: (call) => void calls.push(call) }
-}
-
-async function failure(mesh: TestMesh, calling: Promise<unknown>): Promise<SignalMeshError> {
-  return during(
-    calling.then(
-      () => new SignalMeshError('INTERNAL', 'It did not fail'),
-      (error: unknown) => asMeshError(error),
-    ),
-    mesh.clock,
-  )
-}
-
 // --- connecting ---
 
 test('connects, tells both sides, and each knows the other by its proved id', async () => {
@@ -356,6 +290,8 @@ test('a caller who gives up aborts the call at the other side; accepting it then
 test('of two who wait for one connection each has a time limit and a way out of its own', async () => {
   const bell = doorbell()
   const { mesh, a, b, told } = await meet({ b: { onIncoming: bell.onIncoming } })
+  // Nobody's time runs while it rings; so that it does, nothing is heard of the peer.
+  mute(mesh, 1)
   const giveUp = new AbortController()
   const waiting = [
     a.connect(b.id, { ...ROOM, signal: giveUp.signal }),
@@ -375,6 +311,7 @@ test('of two who wait for one connection each has a time limit and a way out of 
   assert.is(await waiting[1], 'TIMEOUT')
   await mesh.clock.advance(40_000)
   assert.not(bell.calls[0]!.signal.aborted, 'somebody still waits')
+  mesh.tap = undefined
   bell.calls[0]!.accept()
   assert.is(await during(waiting[3]!, mesh.clock), 'connected')
   assert.is(bell.calls.length, 1)
@@ -385,6 +322,7 @@ test('of two who wait for one connection each has a time limit and a way out of 
 test('an attempt is given up when the last who waits for it gives up', async () => {
   const bell = doorbell()
   const { mesh, a, b } = await meet({ b: { onIncoming: bell.onIncoming } })
+  mute(mesh, 1)
   const giveUp = new AbortController()
   const first = failure(mesh, a.connect(b.id, { ...ROOM, timeoutMs: 500 }))
   const second = a.connect(b.id, { ...ROOM, signal: giveUp.signal })
@@ -421,8 +359,8 @@ test('aborting after it has connected changes nothing', async () => {
 // --- failures ---
 
 test('an attempt ends in time, and says how far it came', async () => {
-  const bell = doorbell()
-  const { mesh, a, b } = await meet({ b: { onIncoming: bell.onIncoming } })
+  const { mesh, a, b } = await meet()
+  mute(mesh, 1)
   const startMs = mesh.clock.nowMs()
   const silent = await failure(mesh, a.connect(b.id, { ...ROOM, timeoutMs: 3000 }))
   assert.is(silent.code, 'TIMEOUT')

@@ -245,6 +245,17 @@ test('a node of a private mesh takes no signal of a home that is not listed, who
   }
 })
 
+test('a via node cannot speak for an edge at home with who names it', () => {
+  const { homes, a, at } = apart()
+  const c = edgeAt(homes, at[0], 9)
+  homes.post(at[2], at[0], stamped(within(c.identity, a.id), at[0]))
+  assert.equal(a.inbox, [])
+  const sent = within(a.identity, c.id)
+  homes.post(at[2], at[0], word(sent, new SignalMeshError('PEER_UNKNOWN', ''), at[0]))
+  assert.equal(a.words, [], 'nor in this node’s own name')
+  assert.is(readControl(at[2].heard.at(-1)!.frame).code, 'REFUSED')
+})
+
 test('a node takes nothing for other homes from a node that it does not name as a way', () => {
   const { homes, a, b, at } = apart()
   const stranger = at[3]

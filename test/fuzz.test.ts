@@ -2,7 +2,9 @@
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
+import v8 from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { equal, utf8 } from '../src/bytes.ts'
 import { SignalMeshError } from '../src/errors.ts'
 import { readCorpus, writeFinding, writeKept } from '../tools/fuzz/corpus.ts'
@@ -14,6 +16,7 @@ import { checkError, must, type Target } from '../tools/fuzz/target.ts'
 import { targets } from '../tools/fuzz/targets.ts'
 import { broken, watchProcess } from '../tools/fuzz/watch.ts'
 import { seededRandom } from './fixtures/random.ts'
+import { readSources, type SourceFile } from './harness/source.ts'
 import { assert, suite } from './harness/suite.ts'
 
 /** The same inputs in every run; another number is one edit away. */
@@ -43,6 +46,57 @@ for (const target of targets) {
     )
   })
 }
+
+/** Functions that read what comes from outside, or from a file, by their names. */
+const READS = /^export (?:async )?(?:function|const) ((?:decode|parse|peek|read|load)\w*)/gm
+/** Others that do so under another name. */
+const ALSO_READ = [
+  'src/bytes.ts fromHex',
+  'src/bytes.ts fromUtf8',
+  'src/edge/sealing.ts presenceOfOpening',
+  'src/http.ts addressOf',
+  'src/signal.ts checkSignal',
+  'runtimes/http.ts requestOf',
+  'runtimes/reason.ts reasonText',
+]
+const IMPORT = /^import \{([^}]*)\} from [']([^']+)'/gm
+
+/** `file name` of everything that one of these files imports and uses. */
+function usedIn(files: readonly SourceFile[]): Set<string> {
+  const used = new Set<string>()
+  for (const { path, text } of files) {
+    const code = text.replace(IMPORT, '')
+    for (const [, names = '', from = ''] of text.matchAll(IMPORT)) {
+      const file = posix.join(posix.dirname(path), from)
+      for (const one of names.split(',').map((name) => name.trim())) {
+        const [name = '', alias = name] = one.split(' as ')
+        if (name && new RegExp(`\\b${alias}\\b`).test(code)) used.add(`${file} ${name}`)
+      }
+    }
+  }
+  return used
+}
+
+const tried = usedIn([
+  ...readSources('tools/fuzz/*.ts'),
+  ...readSources('test/*.test.ts').filter(({ imports }) => imports.includes('fast-check')),
+])
+const readers = readSources('src/**/*.ts', 'runtimes/**/*.ts').flatMap(({ path, text }) =>
+  [...text.matchAll(READS)].map(([, name]) => `${path} ${name}`),
+)
+
+for (const name of [...readers, ...ALSO_READ]) {
+  // One test each, so that a new decoder without a target fails by its name.
+  test(`${name} is fed by a fuzz target or a property`, () => {
+    assert.ok(tried.has(name), `add a target for ${name} to tools/fuzz/`)
+  })
+}
+
+test('finds the decoders by themselves', () => {
+  assert.ok(readers.includes('src/equivocation.ts decodeProof'))
+  assert.ok(readers.includes('src/anchors.ts decodeAnchors'))
+  assert.ok(readers.length > 20, `${readers.length}`)
+})
 
 /** A decoder that believes a length, and one that throws whatever it meets. */
 function planted(run: (input: Uint8Array) => void): Target {
@@ -80,6 +134,9 @@ test('notices a rejection that nobody handles', async () => {
 })
 
 test('notices memory that is kept', async () => {
+  // What the targets before have left would otherwise be collected while it is measured.
+  v8.setFlagsFromString('--expose-gc')
+  runInNewContext('gc')()
   const kept: number[][] = []
   const { found } = await fuzz({
     // Plain numbers: not every runtime counts the bytes of buffers.

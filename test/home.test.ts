@@ -226,7 +226,7 @@ test('an edge whose home is killed is back at another with id, topics and connec
   assert.is(a.id, id)
   assert.is(connection.state, 'open')
   const { peers } = await during(b.discover('room'), mesh.clock)
-  assert.equal(peers, [{ id, home: n1.id }])
+  assert.equal(peers, [{ id, home: n1.id, info: new Uint8Array(0) }])
   const c = await mesh.edge(n2)
   await during(c.advertise('room'), mesh.clock)
   await mesh.clock.advance(100)
@@ -290,7 +290,7 @@ test('a home that stops says so, and its edges move at once', async () => {
     ],
   )
   const { peers } = await during(b.discover('room'), mesh.clock)
-  assert.equal(peers, [{ id: a.id, home: n1.id }])
+  assert.equal(peers, [{ id: a.id, home: n1.id, info: new Uint8Array(0) }])
   await mesh.close()
 })
 
@@ -547,7 +547,7 @@ test('an edge that signs again every hour stays in the directory, whatever it ad
     for (let minute = 0; minute < 60; minute++) await mesh.clock.advance(60_000)
     for (const topic of ['room', 'hall']) {
       const { peers } = await during(b.discover(topic), mesh.clock)
-      assert.equal(peers, [{ id: a.id, home: mesh.nodes[0]!.id }])
+      assert.equal(peers, [{ id: a.id, home: mesh.nodes[0]!.id, info: new Uint8Array(0) }])
     }
   }
   assert.is(mesh.dials.length, dialled, 'without a new session')

@@ -65,6 +65,15 @@ test('counts epochs up from start to start, also with a clock that was set back'
   assert.equal(writes, ['epoch', 'epoch', 'epoch', 'epoch'])
 })
 
+test('takes a kept epoch that no number can follow for none', async () => {
+  for (const kept of [new Uint8Array(8).fill(0xff), Uint8Array.of(0, 31, ...Array(6).fill(255))]) {
+    const { store, files } = recordingStore()
+    files.set('epoch', kept)
+    assert.is(await loadEpoch(store, 1000), 1000)
+    assert.is(await loadEpoch(store, 1000), 1001)
+  }
+})
+
 test('uses no epoch that it could not keep', async () => {
   const { store } = recordingStore()
   const full: Store = { ...store, write: () => Promise.reject(new Error('disk full')) }

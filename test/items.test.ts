@@ -2,8 +2,9 @@
 
 import fc from 'fast-check'
 import { writer } from '../src/bytes.ts'
-import { decodePlain, encodePlain, type Item, MAX_METADATA_BYTES } from '../src/edge/items.ts'
+import { decodePlain, encodePlain, type Item } from '../src/edge/items.ts'
 import { CODE_NUMBERS, type ErrorCode, SignalMeshError } from '../src/errors.ts'
+import { MAX_METADATA_BYTES } from '../src/limits.ts'
 import { assert, suite } from './harness/suite.ts'
 
 const test = suite('items')
@@ -27,7 +28,10 @@ const item: fc.Arbitrary<Item> = fc.oneof(
     sdpMLineIndex: fc.option(fc.integer({ min: 0, max: 0xfffe })),
   }),
   fc.constant({ kind: 'renegotiate' as const }),
-  record({ kind: fc.constant('transceiver' as const), media: text }),
+  record({
+    kind: fc.constant('transceiver' as const),
+    media: fc.constantFrom('audio' as const, 'video' as const),
+  }),
   record({ kind: fc.constant('refused' as const), code, reason: text }),
   record({ kind: fc.constant('bye' as const), reason: text }),
   record({

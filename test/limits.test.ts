@@ -3,12 +3,34 @@
 import { readFileSync } from 'node:fs'
 import * as adapters from '../runtimes/limits.ts'
 import * as core from '../src/limits.ts'
+import { readSources } from './harness/source.ts'
 import { assert, suite } from './harness/suite.ts'
 import { coreCases, runtimeCases } from './limits/all.ts'
 import type { Cases } from './limits/case.ts'
+import { elsewhere } from './limits/runtime-waits.ts'
 
 const SOURCE = readFileSync(new URL('../src/limits.ts', import.meta.url), 'utf8')
+const RUNTIME_SOURCE = readFileSync(new URL('../runtimes/limits.ts', import.meta.url), 'utf8')
 const test = suite('limits', { timeoutMs: 20_000 })
+
+/** A constant whose name says that it bounds something, or for how long. */
+const BOUND = /^(?:export )?const (MAX_\w+|\w+_MS)\b/gm
+/** Such as follow from rows of the table or from the platform, and the pace at which an edge does things. */
+const NO_BOUNDS: readonly string[] = [
+  'src/gossip.ts MAX_DATA_BYTES',
+  'src/edge/sealed.ts MAX_PLAIN_BYTES',
+  'src/edge/sodium.ts MAX_RANDOM_BYTES',
+  'src/edge/options.ts MAX_TIMER_MS',
+  'src/edge/greeting.ts MAX_CLOCK_MS',
+  'src/edge/sealed.ts ACK_AFTER_MS',
+  'src/edge/dialling.ts STEADY_MS',
+  'src/edge/connection.ts PATH_AFTER_MS',
+  'src/edge/info.ts MAX_OWN_INFO_BYTES',
+  'src/edge/room.ts CALLBACK_MS',
+  'src/edge/attendance.ts LEAVE_AFTER_MS',
+  'src/edge/setbacks.ts RETRY_FIRST_MS',
+  'src/edge/setbacks.ts RETRY_MAX_MS',
+]
 
 type Table = Readonly<Record<string, number>>
 
@@ -38,9 +60,29 @@ for (const row of Object.keys(core)) {
   })
 }
 
+const titlesOf = (file: string): string =>
+  readFileSync(new URL(`../${file}`, import.meta.url), 'utf8')
+
+for (const row of Object.keys(adapters)) {
+  test(`adapters: ${row}: has a case in test/limits/, or a test elsewhere that is named there`, () => {
+    const [file, title] = elsewhere[row] ?? []
+    if (file) assert.match(titlesOf(file), `test('${title}'`)
+    else assert.ok(rowsOf(runtimeCases).includes(row), `add a case for ${row}`)
+    assert.match(RUNTIME_SOURCE, new RegExp(`\\*/\nexport const ${row}\\b`))
+  })
+}
+
+test('no bound of the core stands outside the table', () => {
+  const outside = readSources('src/**/*.ts')
+    .filter(({ path }) => path !== 'src/limits.ts')
+    .flatMap(({ path, text }) => [...text.matchAll(BOUND)].map(([, name]) => `${path} ${name}`))
+    .filter((name) => !NO_BOUNDS.includes(name))
+  assert.equal(outside, [], 'move it to src/limits.ts')
+})
+
 test('each case has a row, and no row has two', () => {
   assert.equal(strayIn(rowsOf(coreCases), core), [])
-  assert.equal(strayIn(rowsOf(runtimeCases), adapters), [])
+  assert.equal(strayIn([...rowsOf(runtimeCases), ...Object.keys(elsewhere)], adapters), [])
 })
 
 tryAll(core, coreCases)

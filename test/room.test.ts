@@ -8,7 +8,9 @@ import { wantedPeers } from '../src/edge/overlay.ts'
 import { createRoom, type RoomCall, type RoomSource } from '../src/edge/room.ts'
 import { SignalMeshError } from '../src/errors.ts'
 import { assert, suite } from './harness/suite.ts'
+import { codeOf } from './support/rawedge.ts'
 
+const NONE = new Uint8Array(0)
 const test = suite('room', { timeoutMs: 30_000 })
 
 /** A world of rooms of one topic: calls and news take their time, which differs from pair to pair. */
@@ -43,9 +45,13 @@ function world(maxPeers: number, random: () => number = () => 0.5): World {
     })
     ends.set(id, new Set())
     for (const other of rooms.keys()) {
-      soon(() => rooms.has(other) && source.changed({ kind: 'join', id: other, home: '' }, true))
+      soon(
+        () =>
+          rooms.has(other) &&
+          source.changed({ kind: 'join', id: other, home: '', info: NONE }, true),
+      )
       const host = rooms.get(other) as RoomSource
-      soon(() => host.changed({ kind: 'join', id, home: '' }, false))
+      soon(() => host.changed({ kind: 'join', id, home: '', info: NONE }, false))
     }
     rooms.set(id, source)
     source.room.on('change', (peers) => {
@@ -268,6 +274,38 @@ test('goes around a peer that it cannot reach, and tries it ever more rarely', a
   all.die(ids[0] as string)
   await all.clock.advance(60_000)
   assert.ok(isWhole(all))
+})
+
+test('one who is said to have left keeps its place for a moment, for it may only have moved', async () => {
+  const all = world(2)
+  for (const id of ['aa', 'bb', 'cc', 'dd']) all.join(id)
+  await all.clock.advance(20_000)
+  const { changed, room } = all.rooms.get('aa') as RoomSource
+  const peers = (): string[] => [...room.peers.keys()].sort()
+  assert.equal(peers(), ['bb', 'dd'])
+  changed({ kind: 'leave', id: 'dd' }, false)
+  assert.is(room.total, 2)
+  await all.clock.advance(2_900)
+  changed({ kind: 'join', id: 'dd', home: 'another', info: NONE }, false)
+  await all.clock.advance(20_000)
+  assert.equal([peers(), room.total], [['bb', 'dd'], 3])
+  changed({ kind: 'leave', id: 'dd' }, false)
+  await all.clock.advance(2_900)
+  assert.equal(peers(), ['bb', 'dd'])
+  await all.clock.advance(200)
+  assert.equal(peers(), ['bb'], 'its place is for another')
+})
+
+test('a listener that comes again hears each message once', async () => {
+  const all = world(4)
+  const [a, b] = [all.join('aa'), all.join('bb')]
+  await all.clock.advance(5_000)
+  const heard: unknown[] = []
+  b.room.on('message', () => undefined)()
+  b.room.on('message', ({ data }) => heard.push(data))
+  await a.room.send('once')
+  assert.equal(heard, ['once'])
+  assert.is(await codeOf(() => a.room.send('half \ud83d')), 'BAD_ARGUMENT')
 })
 
 test('sends to those connected and hears from them, also what came before it listened', async () => {

@@ -65,7 +65,12 @@ test('says at which home each one is', async () => {
   const mesh = await testMesh(2)
   const { byName } = await edges(mesh, { ann: 0, bob: 1 })
   const [first] = await take(byName.ann!.watch('room'), 1, mesh)
-  assert.equal(first, { kind: 'join', id: byName.bob!.id, home: mesh.nodes[1]!.id })
+  assert.equal(first, {
+    kind: 'join',
+    id: byName.bob!.id,
+    home: mesh.nodes[1]!.id,
+    info: new Uint8Array(0),
+  })
   await mesh.close()
 })
 
@@ -266,8 +271,9 @@ function byHand(): {
   const watches = createWatches({
     request: () => new Promise((resolve) => answers.push(resolve)),
     found: (_tag, list) => [...list],
+    isIn: () => false,
   })
-  const { seen } = read(watches.watch(TAG, undefined), new Map())
+  const { seen } = read(watches.watch({ tag: TAG, key: TAG }, undefined), new Map())
   const answer = async (found: Found[]): Promise<void> => {
     answers.shift()?.(encodeFound({ total: found.length, found }))
     await settle()

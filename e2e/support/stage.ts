@@ -1,5 +1,6 @@
 /** The stage of one test: a mesh of its own, pages of two browsers, and an end that closes them all. */
 
+import type { ChildProcess } from 'node:child_process'
 import { type Child, startChild } from '../../runtimes/children.ts'
 import { startTestnet, type Testnet } from '../../runtimes/local-mesh.ts'
 import { assert, type Suite } from '../../test/harness/suite.ts'
@@ -15,6 +16,8 @@ export interface Stage {
   readonly urls: readonly string[]
   nodeId(node: number): string
   kill(node: number): Promise<void>
+  /** The node's process, to be stopped or halted. */
+  process(node: number): ChildProcess
   /** Starts one more node on the same DHT bootstrap; gives its URL. */
   addNode(network: string): Promise<string>
   health(): Promise<readonly Health[]>
@@ -33,9 +36,13 @@ export interface StageOptions {
   readonly client?: Uint8Array
 }
 
-/** Prepares the suite to open stages: `open(3)` in a test; what was opened is closed after it. */
+/**
+ * Prepares the suite to open stages: `open(3)` in a test; what was opened is closed after it. `flags`
+ * are the browsers'.
+ */
 export function prepareStages(
   test: Suite,
+  flags: readonly string[] = [],
 ): (nodes: number, options?: StageOptions) => Promise<Stage> {
   let browsers: Browser[] = []
   let testnet: Testnet | undefined
@@ -44,7 +51,7 @@ export function prepareStages(
   let pages = 0
 
   test.before(async () => {
-    browsers = await Promise.all([launchBrowser(), launchBrowser()])
+    browsers = await Promise.all([launchBrowser(flags), launchBrowser(flags)])
   })
   test.after(async () => {
     for (const browser of browsers) await browser.close()
@@ -72,6 +79,7 @@ export function prepareStages(
       urls: net.urls,
       nodeId: (node) => net.nodeIds[node] as string,
       kill: net.kill,
+      process: (node) => net.processes[node] as ChildProcess,
       addNode: async (name) => {
         const child = await startChild({
           program: '../mod.ts',

@@ -2,7 +2,7 @@
 
 import type { Clock } from '../clock.ts'
 import { asMeshError, SignalMeshError } from '../errors.ts'
-import { REQUEST_TIMEOUT_MS } from '../limits.ts'
+import { MAX_REQUEST_TRIES, REQUEST_TIMEOUT_MS } from '../limits.ts'
 import type { HomeLink } from './homelink.ts'
 
 export interface AskingOptions {
@@ -25,9 +25,6 @@ export interface Asking {
   /** There is a home again, or there will be none. */
   wake(): void
 }
-
-/** Homes that one request is put to before its caller hears of a failure. */
-const MAX_TRIES = 3
 
 export function createAsking(options: AskingOptions): Asking {
   const waiters = new Set<() => void>()
@@ -54,7 +51,7 @@ export function createAsking(options: AskingOptions): Asking {
 
   return {
     ask: async (method, makeBody) => {
-      for (let left = MAX_TRIES; ; left--) {
+      for (let left = MAX_REQUEST_TRIES; ; left--) {
         const { rpc } = await whenOpen()
         const body = makeBody()
         if (!body) return new Uint8Array(0)

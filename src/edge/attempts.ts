@@ -3,6 +3,7 @@
 import type { Clock } from '../clock.ts'
 import { SignalMeshError } from '../errors.ts'
 import type { PeerId } from '../identity.ts'
+import { RING_TIMEOUT_MS } from '../limits.ts'
 import type { Call } from './call.ts'
 import type { Connection } from './connection.ts'
 
@@ -14,10 +15,11 @@ export interface ConnectRequest {
   readonly metadata: Uint8Array
   readonly timeoutMs: number
   readonly signal: AbortSignal | undefined
+  readonly stream?: MediaStream | undefined
 }
 
-/** How long somebody wants to wait for a connection. */
-export type Patience = Pick<ConnectRequest, 'timeoutMs' | 'signal'>
+/** How long somebody wants to wait for a connection, and what it is to carry. */
+export type Patience = Pick<ConnectRequest, 'timeoutMs' | 'signal' | 'stream'>
 
 export interface Attempt {
   /**
@@ -27,6 +29,13 @@ export interface Attempt {
   wait(patience: Patience): Promise<Connection>
   /** The call that is to bring the connection, once there is one. */
   call: Call | undefined
+  /** What those who wait want to be sent from the beginning. */
+  readonly streams: readonly MediaStream[]
+  /**
+   * Whether the peer is reached and only has yet to take the call: meanwhile nobody's time runs, but
+   * a time of the attempt's own.
+   */
+  ring(isRinging: boolean): void
   readonly isOver: boolean
   settle(outcome: Connection | SignalMeshError): void
 }
@@ -50,36 +59,57 @@ export function createAttempts(clock: Clock): Attempts {
 
   const begin = (peer: PeerId, tag: string): Attempt => {
     const key = keyOf(peer, tag)
-    const waiters = new Set<(outcome: Outcome) => void>()
+    const waiters = new Set<Waiter>()
     let isOver = false
+    let cancelRinging: (() => void) | undefined
 
-    const wait = ({ timeoutMs, signal }: Patience): Promise<Connection> => {
+    const wait = ({ timeoutMs, signal, stream }: Patience): Promise<Connection> => {
+      if (stream) attempt.call?.addStream(stream)
       const { promise, resolve, reject } = Promise.withResolvers<Connection>()
       const leave = (outcome: Outcome): void => {
-        waiters.delete(leave)
-        cancelTimer()
+        waiters.delete(waiter)
+        timer.stop()
         signal?.removeEventListener('abort', onAbort)
         if (outcome instanceof SignalMeshError) reject(outcome)
         else resolve(outcome)
       }
       const giveUp = (error: SignalMeshError): void => {
         leave(error)
-        if (waiters.size > 0) return
-        attempt.settle(error)
-        attempt.call?.hangUp(error)
+        if (waiters.size === 0) giveUpAll(error)
+        else if (stream && !attempt.streams.includes(stream)) attempt.call?.removeStream(stream)
       }
-      const cancelTimer = clock.after(timeoutMs, () => giveUp(timedOut(attempt.call, timeoutMs)))
       const onAbort = (): void =>
         giveUp(new SignalMeshError('ABORTED', 'The caller gave up', { cause: signal?.reason }))
-      waiters.add(leave)
+      const timer = stoppableTimer(clock, timeoutMs, () =>
+        giveUp(timedOut(attempt.call, timeoutMs)),
+      )
+      const waiter: Waiter = { stream, timer, leave }
+      waiters.add(waiter)
+      if (!cancelRinging) timer.start()
       signal?.addEventListener('abort', onAbort)
       if (signal?.aborted) onAbort()
       return promise
     }
 
+    const giveUpAll = (error: SignalMeshError): void => {
+      attempt.settle(error)
+      attempt.call?.hangUp(error)
+    }
+
     const attempt: Attempt = {
       wait,
       call: undefined,
+      get streams() {
+        return [...waiters].flatMap(({ stream }) => stream ?? [])
+      },
+      ring: (isRinging) => {
+        if (isRinging === (cancelRinging !== undefined)) return
+        for (const { timer } of waiters) isRinging ? timer.stop() : timer.start()
+        cancelRinging?.()
+        cancelRinging = isRinging
+          ? clock.after(RING_TIMEOUT_MS, () => giveUpAll(timedOut(attempt.call, RING_TIMEOUT_MS)))
+          : undefined
+      },
       get isOver() {
         return isOver
       },
@@ -87,7 +117,8 @@ export function createAttempts(clock: Clock): Attempts {
         if (isOver) return
         isOver = true
         attempts.delete(key)
-        for (const leave of [...waiters]) leave(outcome)
+        cancelRinging?.()
+        for (const { leave } of [...waiters]) leave(outcome)
       },
     }
     attempts.set(key, attempt)
@@ -110,12 +141,39 @@ export function createAttempts(clock: Clock): Attempts {
   }
 }
 
+interface Waiter {
+  readonly stream: MediaStream | undefined
+  readonly timer: { start(): void; stop(): void }
+  leave(outcome: Outcome): void
+}
+
+/** A timer that goes on where it was stopped. */
+function stoppableTimer(clock: Clock, delayMs: number, fn: () => void): Waiter['timer'] {
+  let leftMs = delayMs
+  let startedAtMs = 0
+  let cancel: (() => void) | undefined
+  return {
+    start: () => {
+      startedAtMs = clock.monotonicMs()
+      cancel ??= clock.after(leftMs, fn)
+    },
+    stop: () => {
+      if (!cancel) return
+      cancel()
+      cancel = undefined
+      leftMs -= clock.monotonicMs() - startedAtMs
+    },
+  }
+}
+
 /** Says how far a call came in its time. */
 export function timedOut(call: Call | undefined, timeoutMs: number): SignalMeshError {
   const phase = !call
     ? 'no home node told of the peer'
     : call.sealed.answered
       ? 'the peer answered, but no path between the two was found'
-      : 'the peer did not answer'
+      : call.sealed.heard
+        ? 'the peer was reached, but nobody took the call'
+        : 'the peer did not answer'
   return new SignalMeshError('TIMEOUT', `No connection within ${timeoutMs} ms: ${phase}`)
 }

@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { KeyPair } from '../crypto.ts'
 import { asMeshError, type ErrorCode, SignalMeshError } from '../errors.ts'
 import type { Identity, PeerId } from '../identity.ts'
-import { LINGER_MS } from '../limits.ts'
+import { LINGER_MS, MAX_EARLY_ITEMS, RTC_AWAY_MS } from '../limits.ts'
 import type { Presence } from '../records.ts'
 import { type Connection, type ConnectionSource, makeConnection } from './connection.ts'
 import type { Item } from './items.ts'
@@ -59,13 +59,17 @@ export interface Call {
   readonly tag: string
   readonly metadata: Uint8Array
   readonly connection: Connection | undefined
+  /** The connection once it is open; rejects when the call ends without one. Never goes unhandled. */
+  readonly opened: Promise<Connection>
   /** Aborted when the call is over. */
   readonly signal: AbortSignal
   /** Whether it was started or refused. */
   readonly taken: boolean
   readonly refused: boolean
   /** Begins to connect: sends the offer, or takes the one that came. Only once. */
-  start(topic: string): void
+  start(topic: string, streams: readonly MediaStream[]): void
+  addStream(stream: MediaStream): void
+  removeStream(stream: MediaStream): void
   /** Tells the other side why not, unless it was taken already. */
   refuse(error: SignalMeshError): void
   /** Ends it here, without a word to the other side. */
@@ -74,13 +78,15 @@ export interface Call {
   hangUp(error: SignalMeshError): void
 }
 
-/** What a caller may say while the application decides: an offer and more candidates than any has. */
-const MAX_EARLY_ITEMS = 256
-
 export function createCall(context: CallContext, options: CallOptions, events: CallEvents): Call {
   const { clock } = context
   const over = new AbortController()
   const early: Item[] = []
+  /** What this side has to say once it has answered; the answer is its first word. */
+  const later: Item[] = []
+  const opened = Promise.withResolvers<Connection>()
+  opened.promise.catch(() => undefined)
+  let cancelAway: (() => void) | undefined
   let metadata = options.metadata ?? new Uint8Array(0)
   let rtc: Rtc | undefined
   let source: ConnectionSource | undefined
@@ -111,11 +117,13 @@ export function createCall(context: CallContext, options: CallOptions, events: C
     drop()
     // Out of the tables first: who hears of the end may connect again at once.
     events.onEnd(call, error)
-    source?.end(error.message)
+    source?.end(error.message, error)
+    opened.reject(error)
   }
 
   const drop = (): void => {
     over.abort()
+    cancelAway?.()
     sealed.close()
     rtc?.close()
   }
@@ -141,8 +149,11 @@ export function createCall(context: CallContext, options: CallOptions, events: C
     const isFirst = item.kind === 'description' && !sealed.answered
     try {
       if (isFirst && options.initiator) open(item)
-      else if (isFirst) sealed.answer([item])
-      else sealed.send([item])
+      else if (isFirst) {
+        sealed.answer([item])
+        for (const held of later.splice(0)) sealed.send([held])
+      } else if (options.initiator || sealed.answered) sealed.send([item])
+      else later.push(item)
     } catch (error) {
       giveUp(asMeshError(error))
     }
@@ -156,6 +167,7 @@ export function createCall(context: CallContext, options: CallOptions, events: C
 
   const sayRefused = ({ code, message }: SignalMeshError): void => {
     refusing = true
+    opened.reject(new SignalMeshError(code, message))
     rtc?.close()
     sealed.answer([{ kind: 'refused', code, reason: message }])
     // Kept for a while, so that a lost refusal is said again.
@@ -176,24 +188,44 @@ export function createCall(context: CallContext, options: CallOptions, events: C
 
   const hangUp = (error: SignalMeshError): void => {
     if (over.signal.aborted) return
-    if (sealed.canSend) sealed.send([{ kind: 'bye', reason: error.message }])
+    try {
+      if (sealed.canSend) sealed.send([{ kind: 'bye', reason: error.message }])
+    } catch {
+      // To a peer that acknowledges nothing.
+    }
     end(error)
   }
 
-  const makeRtc = (topic: string): Rtc =>
+  /** An RTC connection notices by itself that its peer is gone, but not in every browser nor in every case. */
+  const setAway = (isAway: boolean): void => {
+    cancelAway?.()
+    cancelAway = undefined
+    if (!isAway || over.signal.aborted) return
+    const error = new SignalMeshError('RTC_FAILED', `The peer was away for ${RTC_AWAY_MS} ms`)
+    cancelAway = clock.after(RTC_AWAY_MS, () => giveUp(error))
+  }
+
+  const makeRtc = (topic: string, streams: readonly MediaStream[]): Rtc =>
     context.makeRtc({
       initiator: options.initiator,
       config: context.config,
       wrtc: context.wrtc,
+      streams,
       onItem: say,
       onOpen: () => {
         const about = { id: call.peer, topic, clock, rtc: rtc as Rtc }
         source = makeConnection(about, (why) => hangUp(new SignalMeshError('CLOSED', why)))
+        opened.resolve(source.connection)
         events.onOpen(call, source.connection)
       },
       onData: (data) => source?.receive(data),
+      onStream: (stream) => source?.takeStream(stream),
+      onAway: setAway,
       onClose: (error) => {
-        if (!refusing) end(error ?? new SignalMeshError('PEER_LEFT', 'The peer has left'))
+        if (refusing) return
+        // The other side may not notice for long.
+        if (error) giveUp(error)
+        else end(new SignalMeshError('PEER_LEFT', 'The peer has left'))
       },
     })
 
@@ -211,6 +243,7 @@ export function createCall(context: CallContext, options: CallOptions, events: C
     get connection() {
       return source?.connection
     },
+    opened: opened.promise,
     signal: over.signal,
     get refused() {
       return refusing
@@ -218,16 +251,22 @@ export function createCall(context: CallContext, options: CallOptions, events: C
     get taken() {
       return rtc !== undefined || refusing
     },
-    start: (topic) => {
+    start: (topic, streams) => {
       if (call.taken || over.signal.aborted) return
       try {
-        rtc = makeRtc(topic)
+        rtc = makeRtc(topic, streams)
       } catch (cause) {
         const text = `WebRTC does not work here: ${asMeshError(cause).message}`
         giveUp(new SignalMeshError('RTC_FAILED', text, { cause }))
         return
       }
       for (const item of early.splice(0)) rtc.take(item)
+    },
+    addStream: (stream) => {
+      if (!over.signal.aborted) rtc?.addStream(stream)
+    },
+    removeStream: (stream) => {
+      if (!over.signal.aborted) rtc?.removeStream(stream)
     },
     refuse: (error) => {
       if (!call.taken && !over.signal.aborted) sayRefused(error)

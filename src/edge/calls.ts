@@ -4,7 +4,14 @@ import { compare, equal, fromHex, toHex } from '../bytes.ts'
 import { randomBytes } from '../crypto.ts'
 import { asMeshError, SignalMeshError } from '../errors.ts'
 import type { PeerId } from '../identity.ts'
-import { CONNECT_TIMEOUT_MS, MAX_ATTEMPTS, RESEND_AFTER_MS } from '../limits.ts'
+import {
+  BUSY_RETRY_MS,
+  CONNECT_TIMEOUT_MS,
+  MAX_ATTEMPTS,
+  MAX_CALLS,
+  RESEND_AFTER_MS,
+  RING_TIMEOUT_MS,
+} from '../limits.ts'
 import { isAuthentic, type Presence } from '../records.ts'
 import {
   CLASS,
@@ -28,9 +35,10 @@ export interface CallsOptions extends CallContext {
   lookup(peer: PeerId): Promise<Presence>
   /** The name of a topic that this edge is in, by its tag in hex digits. */
   topicOf(tag: string): string
-  /** Asks the application whether to take a call; what it throws is the refusal. */
-  ask(call: Call, topic: string): Promise<void>
-  onConnection(connection: Connection): void
+  /** Asks the application whether to take a call, and what to send in it; what it throws is the refusal. */
+  ask(call: Call, topic: string): Promise<MediaStream | undefined>
+  /** `tag` is the topic's, in hex digits. */
+  onConnection(connection: Connection, tag: string): void
 }
 
 export interface Calls {
@@ -54,8 +62,10 @@ export function createCalls(options: CallsOptions): Calls {
   }
 
   const connectedTo = (peer: PeerId, tag: string): Connection | undefined =>
-    [...calls.values()].find((call) => call.peer === peer && call.tag === tag && call.connection)
-      ?.connection
+    [...calls.values()].find(
+      ({ peer: other, tag: its, connection }) =>
+        other === peer && its === tag && connection?.state === 'open',
+    )?.connection
 
   const events: CallEvents = {
     onOffer: (call) => void answer(call),
@@ -67,7 +77,7 @@ export function createCalls(options: CallsOptions): Calls {
           other.hangUp(new SignalMeshError('REPLACED', 'The peer connected anew'))
       }
       attempts.of(call)?.settle(connection)
-      options.onConnection(connection)
+      options.onConnection(connection, call.tag)
     },
     onEnd: (call, error) => {
       remove(call)
@@ -75,7 +85,10 @@ export function createCalls(options: CallsOptions): Calls {
     },
     onGlare: (call) => {
       const attempt = attempts.of(call)
-      if (attempt) attempt.call = undefined
+      if (attempt) {
+        attempt.call = undefined
+        attempt.ring(false)
+      }
       remove(call)
     },
   }
@@ -91,7 +104,10 @@ export function createCalls(options: CallsOptions): Calls {
   const connect = (request: ConnectRequest): Promise<Connection> => {
     const tag = toHex(request.tag)
     const open = connectedTo(request.peer, tag)
-    if (open) return Promise.resolve(open)
+    if (open) {
+      if (request.stream) open.addStream(request.stream)
+      return Promise.resolve(open)
+    }
     const running = attempts.get(request.peer, tag)
     if (running) return running.wait(request)
     if (attempts.size >= MAX_ATTEMPTS) {
@@ -108,7 +124,8 @@ export function createCalls(options: CallsOptions): Calls {
     if (ringing) {
       // To call the peer that is calling is to answer it.
       attempt.call = ringing
-      ringing.start(request.topic)
+      ringing.start(request.topic, attempt.streams)
+      for (const stream of attempt.streams) ringing.addStream(stream)
       return connecting
     }
     options.lookup(request.peer).then(
@@ -126,7 +143,7 @@ export function createCalls(options: CallsOptions): Calls {
     const made = add({ ...request, connection, initiator: true, presence })
     attempt.call = made
     lookAgain(attempt, request, presence, made, RESEND_AFTER_MS)
-    made.start(request.topic)
+    made.start(request.topic, attempt.streams)
   }
 
   /** A peer that is silent may be another session by now, which cannot open what was sealed for the last. */
@@ -156,7 +173,7 @@ export function createCalls(options: CallsOptions): Calls {
 
   const receiveOpening = (frame: Uint8Array): void => {
     const connection = connectionOf(frame)
-    if (ended.has(toHex(connection)) || calls.size >= 2 * MAX_ATTEMPTS) return
+    if (ended.has(toHex(connection))) return
     const presence = presenceOfOpening(frame, fromKeyOf(frame))
     if (!isAuthentic(networkId, presence)) {
       throw new SignalMeshError('BAD_SIGNATURE', 'The caller shows a forged presence')
@@ -169,23 +186,42 @@ export function createCalls(options: CallsOptions): Calls {
     call.drop()
   }
 
+  /** Says so once and keeps nothing: by the rates of openings at its home that is 50 a second at most. */
+  const turnAway = (call: Call): void => {
+    call.refuse(new SignalMeshError('TOO_MANY', 'too many calls at once'))
+    remove(call)
+  }
+
   const answer = async (call: Call): Promise<void> => {
+    if (calls.size > MAX_CALLS) {
+      turnAway(call)
+      return
+    }
     const topic = options.topicOf(call.tag)
     const attempt = attempts.get(call.peer, call.tag)
     if (attempt) {
       meet(attempt, call, topic)
       return
     }
-    const cancelTimer = clock.after(2 * CONNECT_TIMEOUT_MS, () => {
-      if (!call.connection) call.hangUp(timedOut(call, 2 * CONNECT_TIMEOUT_MS))
-    })
-    call.signal.addEventListener('abort', cancelTimer)
+    // A little longer than the caller, who may have gone without a word.
+    const stopRinging = endAfter(call, RING_TIMEOUT_MS + CONNECT_TIMEOUT_MS)
     try {
-      await options.ask(call, topic)
-      call.start(topic)
+      const stream = await options.ask(call, topic)
+      stopRinging()
+      if (!call.taken) endAfter(call, 2 * CONNECT_TIMEOUT_MS)
+      call.start(topic, stream ? [stream] : [])
     } catch (error) {
       call.refuse(asMeshError(error, 'REFUSED'))
     }
+  }
+
+  /** Bounds the time of a call that comes in. */
+  const endAfter = (call: Call, afterMs: number): (() => void) => {
+    const cancelTimer = clock.after(afterMs, () => {
+      if (!call.connection) call.hangUp(timedOut(call, afterMs))
+    })
+    call.signal.addEventListener('abort', cancelTimer)
+    return cancelTimer
   }
 
   /** Both sides call at once: the attempt of the lower PeerId brings the connection to both. */
@@ -198,7 +234,8 @@ export function createCalls(options: CallsOptions): Calls {
     }
     attempt.call = call
     if (own) remove(own)
-    call.start(topic)
+    attempt.ring(false)
+    call.start(topic, attempt.streams)
   }
 
   const receiveControl = (call: Call, frame: Uint8Array): void => {
@@ -206,7 +243,7 @@ export function createCalls(options: CallsOptions): Calls {
     // A node's word may fail an attempt but never ends what two edges have with each other.
     if (call.connection || call.sealed.answered) return
     if (code === 'MOVED' || code === 'RATE_LIMITED' || code === 'GOING_AWAY') {
-      call.sealed.resendAfter(Math.min(retryAfterMs || CONTROL_RETRY_MS, RESEND_AFTER_MS))
+      call.sealed.resendAfter(Math.min(retryAfterMs || BUSY_RETRY_MS, RESEND_AFTER_MS))
     } else {
       events.onEnd(call, new SignalMeshError(code, controlText(code, call.peer)))
     }
@@ -220,7 +257,11 @@ export function createCalls(options: CallsOptions): Calls {
     } else if (fromOf(frame) !== call.peer) {
       throw new SignalMeshError('BAD_SIGNATURE', 'A stranger names the connection of others')
     } else if (classOf(frame) === CLASS.control) receiveControl(call, frame)
-    else call.sealed.receive(frame)
+    else {
+      const { sealed } = call
+      sealed.receive(frame)
+      attempts.of(call)?.ring(call.initiator && sealed.heard && !sealed.answered)
+    }
   }
 
   return {
@@ -243,9 +284,6 @@ export function createCalls(options: CallsOptions): Calls {
     },
   }
 }
-
-/** Wait before the same bytes go again after a node said that the peer has moved. */
-const CONTROL_RETRY_MS = 500
 
 function controlText(code: string, peer: PeerId): string {
   if (code === 'PEER_UNKNOWN') return `No node knows of peer ${peer}; it may have left`

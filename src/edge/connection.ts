@@ -2,10 +2,13 @@
 
 import { utf8 } from '../bytes.ts'
 import type { Clock } from '../clock.ts'
-import { SignalMeshError } from '../errors.ts'
+import { asMeshError, SignalMeshError } from '../errors.ts'
 import type { PeerId } from '../identity.ts'
-import { MAX_EARLY_MESSAGES, MAX_MESSAGE_BYTES } from '../limits.ts'
+import { CLOSE_TIMEOUT_MS, MAX_MESSAGE_BYTES } from '../limits.ts'
 import { createEvents } from './events.ts'
+import { createFlow } from './flow.ts'
+import { createInbox } from './inbox.ts'
+import { checkReason, checkStream } from './options.ts'
 import type { Rtc, RtcPath } from './rtc.ts'
 
 export type ConnectionState = 'open' | 'closed'
@@ -16,6 +19,8 @@ export interface ConnectionEvents {
   readonly message: string | Uint8Array
   readonly path: Path
   readonly close: string
+  /** A stream that the peer sends; when it ends, the stream's own `removetrack` tells. */
+  readonly stream: MediaStream
 }
 
 /** A direct channel to one peer, for messages of text or bytes. */
@@ -29,26 +34,45 @@ export interface Connection {
   /** Aborted when the connection ends. */
   readonly signal: AbortSignal
   /**
-   * Sends one message. Resolves when there is room for the next.
-   * @throws SignalMeshError `CLOSED`, `BAD_ARGUMENT`, or `TOO_LARGE` above 256 KiB
+   * Sends one message. Resolves when there is room for the next: wait for it, and no more is under way
+   * than the other side reads.
+   * @throws SignalMeshError `CLOSED`, `BAD_ARGUMENT`, or `TOO_LARGE` above 16 MiB
    */
   send(data: string | Uint8Array): Promise<void>
-  /** The messages from now on; ends when the connection does. */
+  /**
+   * The messages from the first time that it is asked for one; ends when the connection does. The peer
+   * sends no faster than they are read here, by the slowest if several read.
+   */
   messages(): AsyncIterable<string | Uint8Array>
+  /** The same as a Web stream. Always the one stream. */
+  readonly readable: ReadableStream<string | Uint8Array>
+  /** `send` as a Web stream; closing it closes the connection once all has arrived. Always the one stream. */
+  readonly writable: WritableStream<string | Uint8Array>
+  /** Listeners of `message` read it at once. */
   on<Name extends keyof ConnectionEvents>(
     name: Name,
     fn: (value: ConnectionEvents[Name]) => void,
   ): () => void
+  /**
+   * Sends a stream's tracks, also those that it has gained since. Nothing happens where all are sent.
+   * @throws SignalMeshError `CLOSED` or `BAD_ARGUMENT`
+   */
+  addStream(stream: MediaStream): void
+  /** Sends it no more. */
+  removeStream(stream: MediaStream): void
+  /** Ends it here at once. Resolves when what was sent has arrived and the peer is told, in 2 s at most. */
   close(reason?: string): Promise<void>
   readonly rtc: RTCPeerConnection
 }
 
 export interface ConnectionSource {
   readonly connection: Connection
-  /** Hands a message to those who listen; the first ones wait for somebody to. */
-  receive(data: string | Uint8Array): void
-  /** Says that it is over. */
-  end(reason: string): void
+  /** Takes what came through the channel. */
+  receive(piece: string | Uint8Array): void
+  /** Takes a stream of the peer's; the first ones wait for somebody to listen. */
+  takeStream(stream: MediaStream): void
+  /** Says that it is over, and because of what. */
+  end(reason: string, cause?: SignalMeshError): void
 }
 
 /** When to look again for a better path; the pair selected at first is often not the last. */
@@ -61,8 +85,21 @@ export function makeConnection(
   const { rtc, clock } = about
   const events = createEvents<ConnectionEvents>()
   const ended = new AbortController()
-  const early: (string | Uint8Array)[] = []
+  const inbox = createInbox({
+    listeners: () => events.count('message'),
+    emit: (data) => events.emit('message', data),
+  })
+  const flow = createFlow({
+    write: rtc.send,
+    onMessage: (data, read) => {
+      if (!ended.signal.aborted) inbox.take(data, read)
+    },
+  })
+  const streams: MediaStream[] = []
   let path: Path = 'unknown'
+  let closing: Promise<void> | undefined
+  let readable: ReadableStream<string | Uint8Array> | undefined
+  let writable: WritableStream<string | Uint8Array> | undefined
 
   const look = async (): Promise<void> => {
     const found = await rtc.path().catch(() => undefined)
@@ -72,16 +109,38 @@ export function makeConnection(
   }
   const cancels = PATH_AFTER_MS.map((afterMs) => clock.after(afterMs, () => void look()))
 
-  const end = (reason: string): void => {
-    if (ended.signal.aborted) return
+  /** It is over for the application; the channel may still have something to bring to the peer. */
+  const over = (reason: string, cause?: SignalMeshError): SignalMeshError => {
     for (const cancel of cancels) cancel()
-    ended.abort(new SignalMeshError('CLOSED', `The connection ended: ${reason}`))
+    const error = new SignalMeshError('CLOSED', `The connection ended: ${reason}`, { cause })
+    ended.abort(error)
+    inbox.end()
     events.emit('close', reason)
+    return error
   }
 
-  const flush = (): void => {
-    if (events.count('message') === 0) return
-    for (const message of early.splice(0)) events.emit('message', message)
+  const end = (reason: string, cause?: SignalMeshError): void => {
+    if (!ended.signal.aborted) over(reason, cause)
+    flow.close(ended.signal.reason)
+  }
+
+  const close = async (reason: string): Promise<void> => {
+    over(reason)
+    await new Promise<void>((resolve) => {
+      const cancel = clock.after(CLOSE_TIMEOUT_MS, resolve)
+      const done = (): void => {
+        cancel()
+        resolve()
+      }
+      flow.arrived().then(done, done)
+    })
+    onClose(reason)
+    end(reason)
+  }
+
+  const handStreams = (): void => {
+    if (events.count('stream') === 0) return
+    for (const stream of streams.splice(0)) events.emit('stream', stream)
   }
 
   const connection: Connection = {
@@ -97,18 +156,35 @@ export function makeConnection(
     send: async (data) => {
       checkMessage(data)
       if (ended.signal.aborted) throw ended.signal.reason
-      await rtc.send(data)
+      await flow.send(data)
     },
-    messages: () => messagesOf(connection),
+    messages: () => inbox.messages(),
+    get readable() {
+      readable ??= readableOf((stop) => inbox.messages(stop))
+      return readable
+    },
+    get writable() {
+      writable ??= writableOf(connection)
+      return writable
+    },
     on: (name, fn) => {
       const off = events.on(name, fn)
-      if (name === 'message' && early.length) queueMicrotask(flush)
+      if (name === 'message') inbox.listened()
+      if (name === 'stream') queueMicrotask(handStreams)
       return off
     },
+    addStream: (stream) => {
+      checkStream(stream)
+      if (ended.signal.aborted) throw ended.signal.reason
+      rtc.addStream(stream)
+    },
+    removeStream: (stream) => {
+      checkStream(stream)
+      if (!ended.signal.aborted) rtc.removeStream(stream)
+    },
     close: async (reason = 'closed') => {
-      if (ended.signal.aborted) return
-      onClose(reason)
-      end(reason)
+      if (!ended.signal.aborted) closing = close(checkReason(reason))
+      await closing
     },
     get rtc() {
       return rtc.connection
@@ -116,44 +192,70 @@ export function makeConnection(
   }
   return {
     connection,
-    receive: (data) => {
-      if (events.count('message') > 0 && early.length === 0) events.emit('message', data)
-      else if (early.length < MAX_EARLY_MESSAGES) early.push(data)
-      else void connection.close('nobody reads its messages')
+    receive: (piece) => {
+      try {
+        flow.receive(piece)
+      } catch (error) {
+        // Nothing sensible can follow, and nothing more is owed to this peer.
+        const { message } = asMeshError(error)
+        onClose(message)
+        end(message)
+      }
+    },
+    takeStream: (stream) => {
+      streams.push(stream)
+      handStreams()
     },
     end,
   }
 }
 
-async function* messagesOf(connection: Connection): AsyncGenerator<string | Uint8Array> {
-  const queue: (string | Uint8Array)[] = []
-  let wake: () => void = () => {}
-  const off = [
-    connection.on('message', (data) => {
-      queue.push(data)
-      wake()
-    }),
-    connection.on('close', () => wake()),
-  ]
-  try {
-    // What came before the first listener is handed over in a microtask.
-    await undefined
-    for (;;) {
-      while (queue.length) yield queue.shift() as string | Uint8Array
-      if (connection.state === 'closed') return
-      await new Promise<void>((resolve) => (wake = resolve))
-    }
-  } finally {
-    for (const stop of off) stop()
-  }
+function readableOf(
+  read: (stop: AbortSignal) => AsyncGenerator<string | Uint8Array>,
+): ReadableStream<string | Uint8Array> {
+  const stop = new AbortController()
+  const messages = read(stop.signal)
+  return new ReadableStream(
+    {
+      pull: async (controller) => {
+        const { done, value } = await messages.next()
+        if (done) controller.close()
+        else controller.enqueue(value)
+      },
+      cancel: async () => {
+        stop.abort()
+        await messages.return(undefined)
+      },
+    },
+    // Nothing is taken from the connection before somebody wants it.
+    { highWaterMark: 0 },
+  )
 }
 
-function checkMessage(data: unknown): void {
+function writableOf(connection: Connection): WritableStream<string | Uint8Array> {
+  return new WritableStream({
+    start: (controller) => {
+      const fail = (): void => controller.error(connection.signal.reason)
+      if (connection.signal.aborted) fail()
+      else connection.signal.addEventListener('abort', fail, { once: true })
+    },
+    write: (data) => connection.send(data),
+    close: () => connection.close(),
+    abort: (reason) => connection.close(reason instanceof Error ? reason.message : 'given up'),
+  })
+}
+
+/** Refuses what is no message, before anything is done with it. */
+export function checkMessage(data: unknown): void {
   if (typeof data !== 'string' && !(data instanceof Uint8Array)) {
     throw new SignalMeshError('BAD_ARGUMENT', 'A message must be a string or a Uint8Array')
   }
   if (isTooLong(data)) {
     throw new SignalMeshError('TOO_LARGE', `A message holds at most ${MAX_MESSAGE_BYTES} bytes`)
+  }
+  // It would arrive as U+FFFD: another text than was sent.
+  if (typeof data === 'string' && /\p{Surrogate}/u.test(data)) {
+    throw new SignalMeshError('BAD_ARGUMENT', 'The message holds half of a surrogate pair')
   }
 }
 

@@ -4,7 +4,7 @@ import { mayDial } from '../authority.ts'
 import { toHex } from '../bytes.ts'
 import type { ErrorCode, SignalMeshError } from '../errors.ts'
 import type { PeerId } from '../identity.ts'
-import { BACKOFF_FIRST_MS, BACKOFF_MAX_MS } from '../limits.ts'
+import { BACKOFF_FIRST_MS, BACKOFF_MAX_MS, MOVE_WITHIN_MS } from '../limits.ts'
 
 /** How an edge came to be without a home. */
 export interface Loss {
@@ -19,10 +19,14 @@ export interface Dialling {
   readonly url: string
   /** The other URLs: those given first, and those named by the home after them. */
   readonly others: readonly string[]
+  /** The same, in those two groups. */
+  readonly otherGroups: readonly (readonly string[])[]
   /** A home took the edge and named others. */
   opened(url: string, others: readonly string[]): void
-  /** Moves on after a loss, and tells how long to wait before the next dial. */
-  lost(loss: Loss): number
+  /** Moves on after a loss, and tells how long to wait before the next dial, or the move to a standby. */
+  lost(loss: Loss, hasStandby?: boolean): number
+  /** There is hope again, so the next waits are short. */
+  hasten(): void
   /** Whether every URL given refused for good before any home took the edge. */
   readonly hopeless: boolean
 }
@@ -47,7 +51,16 @@ export function createDialling(
 
   const all = (): readonly string[] => [...given, ...learned]
 
+  const butCurrent = (urls: readonly string[]): string[] =>
+    urls.filter((url) => url !== all()[index % all().length])
+
+  /** A home that stops names the time over which its edges are to spread. */
+  const spreadMs = ({ code, retryAfterMs = 0 }: SignalMeshError): number =>
+    code === 'GOING_AWAY' ? Math.round(random() * Math.min(MOVE_WITHIN_MS, retryAfterMs)) : 0
+
   const choose = ({ url, error }: Loss): void => {
+    // It may have been a standby, out of turn.
+    if (all()[index % all().length] !== url) index = Math.max(0, all().indexOf(url))
     if (FOR_GOOD.includes(error.code)) refusedForGood.add(url)
     else refusedForGood.delete(url)
     // Only once in a row, or a home that always says so would hold the edge for ever.
@@ -61,7 +74,10 @@ export function createDialling(
       return urls[index % urls.length] as string
     },
     get others() {
-      return all().filter((url) => url !== all()[index % all().length])
+      return [given, learned].flatMap(butCurrent)
+    },
+    get otherGroups() {
+      return [given, learned].map(butCurrent)
     },
     opened: (url, others) => {
       everOpen = true
@@ -70,17 +86,24 @@ export function createDialling(
       if (fresh.length) learned = fresh
       index = Math.max(0, all().indexOf(url))
     },
-    lost: (loss) => {
+    lost: (loss, hasStandby = false) => {
       choose(loss)
+      const movesAfterMs = spreadMs(loss.error)
+      if (loss.openMs >= STEADY_MS) failures = 0
+      // The standbys of its edges are at many nodes, and their sockets are open.
+      if (hasStandby) return movesAfterMs
       if (loss.openMs >= STEADY_MS) {
-        failures = 0
         // A lost home is left at once, but its edges do not all knock in the same moment.
-        return Math.round(random() * BACKOFF_FIRST_MS)
+        return Math.max(movesAfterMs, Math.round(random() * BACKOFF_FIRST_MS))
       }
       const stepMs = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(failures, 10))
       failures += 1
-      const askedMs = Math.min(BACKOFF_MAX_MS, loss.error.retryAfterMs ?? 0)
+      const isAsked = loss.error.code !== 'GOING_AWAY'
+      const askedMs = Math.min(BACKOFF_MAX_MS, (isAsked && loss.error.retryAfterMs) || movesAfterMs)
       return Math.max(askedMs, Math.round(stepMs * (0.5 + random() / 2)))
+    },
+    hasten: () => {
+      failures = 0
     },
     get hopeless() {
       return !everOpen && given.every((url) => refusedForGood.has(url))
@@ -92,6 +115,8 @@ export function createDialling(
 export interface Named {
   readonly tags: readonly Uint8Array[]
   readonly peer?: PeerId
+  /** It is to be ready for an edge that is at home elsewhere. */
+  readonly isStandby?: boolean
 }
 
 /**
@@ -104,6 +129,7 @@ export function socketUrl(url: string, named: Named = { tags: [] }): string {
   at.pathname = `${at.pathname.replace(/\/$/, '')}/edge`
   at.hash = ''
   for (const tag of named.tags) at.searchParams.append('t', toHex(tag))
+  if (named.isStandby) at.searchParams.append('s', '1')
   if (named.peer) at.searchParams.append('p', named.peer)
   return at.href
 }

@@ -1,5 +1,7 @@
 /** Events: typed listeners whose errors reach the page's error reporting and nobody else. */
 
+import { SignalMeshError } from '../errors.ts'
+
 export interface Events<Map extends object> {
   /** Calls `fn` at each event until the returned function is called. */
   on<Name extends keyof Map>(name: Name, fn: (value: Map[Name]) => void): () => void
@@ -12,8 +14,9 @@ export function createEvents<Map extends object>(): Events<Map> {
   const listeners: { [Name in keyof Map]?: Set<(value: Map[Name]) => void> } = {}
   return {
     on: (name, fn) => {
-      if (typeof fn !== 'function')
-        throw new TypeError(`Listener of "${String(name)}" is no function`)
+      if (typeof fn !== 'function') {
+        throw new SignalMeshError('BAD_ARGUMENT', 'A listener must be a function')
+      }
       const all = listeners[name] ?? new Set()
       listeners[name] = all.add(fn)
       return () => void all.delete(fn)

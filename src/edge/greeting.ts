@@ -19,7 +19,6 @@ import { socketUrl } from './dialling.ts'
 import type { OwnRecords } from './records.ts'
 
 export interface Greeting {
-  readonly homeKey: Uint8Array
   /** What it tells of topics before it has proved anything itself. */
   readonly topics: readonly HelloTopic[]
   /** The edge's one reply to the hello. */
@@ -31,18 +30,31 @@ export interface Greeting {
 /** Later than any clock shows; a number above it would outdo every record to come. */
 const MAX_CLOCK_MS = 2 ** 48
 
+/** A home's hello, and when it came by the monotonic clock. */
+export interface Heard {
+  readonly frame: Uint8Array
+  readonly hello: Hello
+  readonly atMs: number
+}
+
 /**
- * Answers a home's hello.
+ * Reads a home's hello.
  * @throws SignalMeshError `VERSION_MISMATCH`, `NETWORK_MISMATCH`, `CLOCK_SKEW` or `BAD_FRAME`
  */
-export function greet(
-  about: { url: string; networkId: Uint8Array; identity: Identity; records: OwnRecords },
-  frame: Uint8Array,
-): Greeting {
-  const { url, networkId, identity, records } = about
+export function readHello(networkId: Uint8Array, bytes: Uint8Array, atMs: number): Heard {
+  const frame = bytes.slice()
   const hello = decodeHello(frame)
   checkHello(hello, networkId)
-  records.follow(hello.nowMs)
+  return { frame, hello, atMs }
+}
+
+/** Answers a home's hello. */
+export function greet(
+  about: { url: string; networkId: Uint8Array; identity: Identity; records: OwnRecords },
+  { frame, hello, atMs }: Heard,
+): Greeting {
+  const { url, networkId, identity, records } = about
+  records.follow(hello.nowMs, atMs)
   const nonce = randomBytes(32)
   const chosen = {
     version: PROTOCOL_VERSION,
@@ -59,14 +71,12 @@ export function greet(
     adverts: records.signAdverts(),
   })
   const signed = writer(64).bytes(nonce).bytes(hello.challenge).done()
-  const homeKey = hello.nodeKey.slice()
   return {
-    homeKey,
     topics: hello.topics,
     proof,
     readWelcome: (answer) => {
       const welcome = decodeWelcome(answer)
-      if (!verify('node-proof', networkId, signed, welcome.signature, homeKey)) {
+      if (!verify('node-proof', networkId, signed, welcome.signature, hello.nodeKey)) {
         throw new SignalMeshError('BAD_SIGNATURE', 'It did not prove its NodeId')
       }
       return welcome

@@ -1,17 +1,20 @@
 /** The home: an edge's one socket to the mesh, kept open at one node or another, with requests over it. */
 
-import { toHex, writer } from '../bytes.ts'
+import { toHex } from '../bytes.ts'
 import { asMeshError, SignalMeshError } from '../errors.ts'
 import type { NodeId } from '../identity.ts'
-import { MAX_NAMED_TOPICS, RECORD_RENEW_MS } from '../limits.ts'
+import { MAX_NAMED_TOPICS, WAKE_AGAIN_MS } from '../limits.ts'
 import type { Link } from '../link.ts'
 import type { HelloTopic } from '../messages.ts'
-import type { EdgeRecord, Presence } from '../records.ts'
+import type { Presence } from '../records.ts'
 import { EDGE_METHOD } from '../rpc.ts'
 import { createAsking } from './asking.ts'
 import { createDialling, type Loss, socketUrl } from './dialling.ts'
 import { attendHome, type HomeLink } from './homelink.ts'
-import { createOwnRecords, type OwnRecordsOptions } from './records.ts'
+import { createOwnRecords, type InfoOf, type OwnRecordsOptions } from './records.ts'
+import { block, createRenewing } from './renewing.ts'
+import { createStandby } from './standby.ts'
+import { type Wakes, watchWakes } from './waking.ts'
 import { createWitness } from './witness.ts'
 
 /** `withheld`: other nodes know nothing of this edge, so this home is left for another. */
@@ -28,6 +31,8 @@ export interface HomeOptions extends OwnRecordsOptions {
   /** The topics that the edge is in from the first moment. */
   readonly tags: readonly Uint8Array[]
   dial(url: string): Link
+  /** Signs that the machine or the network may have been away. */
+  readonly wakes?: Wakes | undefined
   onSignal(frame: Uint8Array): void
   onPush(frame: Uint8Array): void
   onStatus(status: HomeStatus): void
@@ -51,7 +56,7 @@ export interface Home {
   /** Why the last home was lost or not reached. */
   readonly lastError: SignalMeshError | undefined
   /** Takes a topic on, which each new home hears of too; a failure leaves it as it was. */
-  advertise(tag: Uint8Array, info: Uint8Array): Promise<void>
+  advertise(tag: Uint8Array, info: InfoOf): Promise<void>
   unadvertise(tag: Uint8Array): Promise<void>
   /** Asks the home, or the next one if it is lost meanwhile. */
   request(method: number, body: Uint8Array): Promise<Uint8Array>
@@ -63,13 +68,13 @@ export interface Home {
 export function createHome(options: HomeOptions): Home {
   const { clock } = options
   const records = createOwnRecords(options)
-  for (const tag of options.tags) records.add(tag, new Uint8Array(0))
+  for (const tag of options.tags) records.add(tag, () => new Uint8Array(0))
   const dialling = createDialling(options.urls)
   let current: HomeLink | undefined
   let status: HomeStatus = { url: '', nodeId: '', state: 'connecting' }
   let lastError: SignalMeshError | undefined
   let cancelDial = (): void => {}
-  let cancelRenew = (): void => {}
+  let dialledAtMs = 0
 
   const setStatus = (next: HomeStatus): void => {
     status = next
@@ -91,24 +96,70 @@ export function createHome(options: HomeOptions): Home {
       current?.fail(new SignalMeshError('REFUSED', 'It keeps this edge from the mesh'))
     },
   })
-  const { ask, wake } = createAsking({ clock, open, isClosed, lastError: () => lastError })
+  const renewing = createRenewing({ clock, records, onRenewed: witness.changed })
+  const standby = createStandby({
+    clock,
+    others: () => dialling.otherGroups,
+    home: () => status.nodeId,
+    attend: (url) => attend(url, true),
+  })
+  const { ask, wake: wakeAsking } = createAsking({
+    clock,
+    open,
+    isClosed,
+    lastError: () => lastError,
+  })
+
+  /** A socket to a node, to be at home there at once, or to be ready for it. */
+  const attend = (url: string, isStandby: boolean): HomeLink => {
+    const socket = options.dial(socketUrl(url, { tags: isStandby ? [] : namedTags(), isStandby }))
+    const link: HomeLink = attendHome(
+      socket,
+      url,
+      { ...options, records },
+      {
+        ...(isStandby && { onReady: () => standby.ready(link) }),
+        onGreeted: options.onGreeted,
+        onOpen,
+        onLost: (loss) => {
+          if (current === link) onLost(loss)
+          else standby.lost(link)
+        },
+      },
+    )
+    return link
+  }
 
   const dial = (): void => {
     const { url } = dialling
     setStatus({ url, nodeId: '', state: 'connecting' })
-    const events = {
-      onGreeted: options.onGreeted,
-      onOpen,
-      onLost: (loss: Loss) => onLost(link, loss),
-    }
-    let link: HomeLink | undefined
+    dialledAtMs = clock.nowMs()
     try {
-      const socket = options.dial(socketUrl(url, { tags: namedTags() }))
-      link = attendHome(socket, url, { ...options, records }, events)
-      current = link
+      current = attend(url, false)
     } catch (error) {
       // A browser throws for what its page may not dial, such as ws: from a page over https.
       again({ url, error: asMeshError(error, 'NO_HOME'), openMs: 0 })
+    }
+  }
+
+  /** At the standby, if there is one; else wherever it is due. */
+  const comeHome = (): void => {
+    current = standby.take()
+    if (current) {
+      setStatus({ url: current.url, nodeId: '', state: 'connecting' })
+      current.greet()
+    } else dial()
+  }
+
+  /** The machine or the network was away: what was open may be dead, and what failed may do now. */
+  const onWake = (): void => {
+    dialling.hasten()
+    standby.probe()
+    if (current) current.probe()
+    else {
+      cancelDial()
+      const inMs = Math.max(0, dialledAtMs + WAKE_AGAIN_MS - clock.nowMs())
+      cancelDial = clock.after(Math.min(inMs, WAKE_AGAIN_MS), comeHome)
     }
   }
 
@@ -120,17 +171,18 @@ export function createHome(options: HomeOptions): Home {
   const onOpen = (otherHomes: readonly string[]): void => {
     const { url } = status
     dialling.opened(url, otherHomes)
-    scheduleRenew()
+    const link = current as HomeLink
+    renewing.begin(link)
     witness.changed()
-    setStatus({ url, nodeId: current?.nodeId ?? '', state: 'open' })
-    wake()
+    setStatus({ url, nodeId: link.nodeId, state: 'open' })
+    standby.keep()
+    wakeAsking()
     options.onOpen()
   }
 
-  const onLost = (link: HomeLink | undefined, loss: Loss): void => {
-    if (current !== link) return
+  const onLost = (loss: Loss): void => {
     current = undefined
-    cancelRenew()
+    renewing.stop()
     witness.stop()
     if (isClosed()) return
     if (isReplaced(loss))
@@ -152,11 +204,13 @@ export function createHome(options: HomeOptions): Home {
     lastError = new SignalMeshError(error.code, `No home at ${url}: ${error.message}`, {
       cause: error,
     })
-    const waitMs = dialling.lost(loss)
+    const waitMs = dialling.lost(loss, standby.isReady)
     if (dialling.hopeless) end(lastError)
     else {
       setStatus({ url, nodeId: '', state: 'connecting' })
-      cancelDial = clock.after(waitMs, dial)
+      // Not by a timer where nothing is waited for: a hidden page's come late.
+      if (waitMs === 0 && standby.isReady) comeHome()
+      else cancelDial = clock.after(waitMs, comeHome)
     }
   }
 
@@ -168,32 +222,16 @@ export function createHome(options: HomeOptions): Home {
   const close = (): void => {
     if (isClosed()) return
     cancelDial()
-    cancelRenew()
+    renewing.stop()
+    stopWaking()
     witness.stop()
     setStatus({ ...status, state: 'closed' })
+    standby.stop()
     current?.leave()
-    wake()
+    wakeAsking()
   }
 
-  const scheduleRenew = (): void => {
-    const link = current as HomeLink
-    const inMs = Math.round(RECORD_RENEW_MS * (0.9 + Math.random() * 0.2))
-    cancelRenew = clock.after(inMs, () => {
-      renew(link).then(() => {
-        if (current !== link || isClosed()) return
-        scheduleRenew()
-        witness.changed()
-      }, link.fail)
-    })
-  }
-
-  const renew = async ({ rpc, homeKey }: HomeLink): Promise<void> => {
-    await rpc.request(EDGE_METHOD.renew, block(records.signPresence(homeKey)))
-    for (const advert of records.signAdverts()) {
-      await rpc.request(EDGE_METHOD.advertise, block(advert))
-    }
-  }
-
+  const stopWaking = watchWakes(clock, options.wakes ?? (() => () => {}), onWake)
   dial()
   return {
     get status() {
@@ -230,8 +268,4 @@ export function createHome(options: HomeOptions): Home {
     },
     close,
   }
-}
-
-function block(record: EdgeRecord): Uint8Array {
-  return writer().block(record.bytes).done()
 }

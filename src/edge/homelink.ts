@@ -6,10 +6,11 @@ import type { NodeId } from '../identity.ts'
 import { keepAlive } from '../keepalive.ts'
 import { EDGE_PROOF_MS } from '../limits.ts'
 import type { Link } from '../link.ts'
-import { decodeBye, encodeBye, FRAME, type HelloTopic } from '../messages.ts'
+import { decodeBye, encodeBye, FRAME, type HelloTopic, PING } from '../messages.ts'
 import { createRpc, type Rpc } from '../rpc.ts'
 import type { Loss } from './dialling.ts'
-import { type Greeting, greet } from './greeting.ts'
+import { type Greeting, greet, type Heard, readHello } from './greeting.ts'
+import { createProbing } from './probing.ts'
 import type { OwnRecords, OwnRecordsOptions } from './records.ts'
 
 export interface HomeLinkOptions extends OwnRecordsOptions {
@@ -19,6 +20,8 @@ export interface HomeLinkOptions extends OwnRecordsOptions {
 }
 
 export interface HomeLinkEvents {
+  /** It has said hello. Its answer waits for `greet`; without this one it goes out at once. */
+  onReady?(): void
   /** The proof has gone out. Until the home has answered it, only what is sealed may follow. */
   onGreeted(topics: readonly HelloTopic[]): void
   /** The home has taken the edge on, and names other homes. */
@@ -27,6 +30,9 @@ export interface HomeLinkEvents {
 }
 
 export interface HomeLink {
+  readonly url: string
+  /** Whether it waits for `greet`. */
+  readonly isReady: boolean
   readonly isOpen: boolean
   /** Whether it has been sent the proof, so that signals may go out behind it. */
   readonly isGreeted: boolean
@@ -34,6 +40,10 @@ export interface HomeLink {
   readonly homeKey: Uint8Array
   readonly nodeId: NodeId
   readonly rpc: Rpc
+  /** Answers the hello of one that is ready. */
+  greet(): void
+  /** Asks for a sign of life, and ends it when none comes soon. */
+  probe(): void
   send(frame: Uint8Array): void
   /** Ends it for this reason; the first one counts. */
   fail(error: unknown): void
@@ -48,8 +58,7 @@ export function attendHome(
   events: HomeLinkEvents,
 ): HomeLink {
   const { clock } = options
-  const rpc = createRpc({ clock, send: (frame) => link.send(frame) })
-  const alive = keepAlive(link, clock)
+  let heard: Heard | undefined
   let greeting: Greeting | undefined
   let openedAtMs: number | undefined
   let error: SignalMeshError | undefined
@@ -58,19 +67,49 @@ export function attendHome(
     error ??= asMeshError(cause)
     link.close(error.code)
   }
-  const cancelProof = clock.after(EDGE_PROOF_MS, () => {
-    if (openedAtMs === undefined) {
-      fail(new SignalMeshError('TIMEOUT', `It took nobody on within ${EDGE_PROOF_MS} ms`))
-    }
+  const probing = createProbing({
+    clock,
+    ask: () => link.send(PING),
+    onDead: () => fail(new SignalMeshError('TIMEOUT', 'It gives no sign of life')),
   })
+  const send = (frame: Uint8Array): void => {
+    link.send(frame)
+    probing.sent()
+  }
+  const rpc = createRpc({ clock, send })
+  const alive = keepAlive(
+    {
+      send: (frame) => {
+        if (frame[0] === FRAME.ping) probing.probe()
+        else link.send(frame)
+      },
+      close: link.close,
+    },
+    clock,
+  )
+  const withinProofTime = (): (() => void) =>
+    clock.after(EDGE_PROOF_MS, () => {
+      if (openedAtMs !== undefined) return
+      fail(new SignalMeshError('TIMEOUT', `It took nobody on within ${EDGE_PROOF_MS} ms`))
+    })
+  let cancelProof = withinProofTime()
+
+  const answer = (to: Heard): void => {
+    greeting = greet({ ...options, url }, to)
+    send(greeting.proof)
+    events.onGreeted(greeting.topics)
+  }
 
   const receive = (frame: Uint8Array): void => {
     const isOpen = openedAtMs !== undefined
     if (frame[0] === FRAME.bye) fail(decodeBye(frame))
-    else if (frame[0] === FRAME.hello && !greeting) {
-      greeting = greet({ ...options, url }, frame)
-      link.send(greeting.proof)
-      events.onGreeted(greeting.topics)
+    else if (frame[0] === FRAME.hello && !heard) {
+      heard = readHello(options.networkId, frame, clock.monotonicMs())
+      if (!events.onReady) answer(heard)
+      else {
+        cancelProof()
+        events.onReady()
+      }
     } else if (frame[0] === FRAME.welcome && greeting && !isOpen) {
       const { otherHomes } = greeting.readWelcome(frame)
       openedAtMs = clock.nowMs()
@@ -83,6 +122,7 @@ export function attendHome(
 
   link.subscribe((frame) => {
     if (error) return
+    probing.heard()
     try {
       if (!alive.heard(frame)) receive(frame)
     } catch (cause) {
@@ -92,12 +132,17 @@ export function attendHome(
   void link.closed.then((reason) => {
     cancelProof()
     alive.stop()
+    probing.stop()
     rpc.close()
     const openMs = openedAtMs === undefined ? 0 : clock.nowMs() - openedAtMs
     events.onLost({ url, error: error ?? new SignalMeshError('NO_HOME', reason), openMs })
   })
 
   return {
+    url,
+    get isReady() {
+      return heard !== undefined && greeting === undefined && error === undefined
+    },
     get isOpen() {
       return openedAtMs !== undefined && error === undefined
     },
@@ -105,16 +150,26 @@ export function attendHome(
       return greeting !== undefined && error === undefined
     },
     get homeKey() {
-      return greeting?.homeKey ?? new Uint8Array(0)
+      return heard?.hello.nodeKey ?? new Uint8Array(0)
     },
     get nodeId() {
-      return greeting ? toHex(greeting.homeKey) : ''
+      return heard ? toHex(heard.hello.nodeKey) : ''
     },
     rpc,
-    send: link.send,
+    greet: () => {
+      cancelProof = withinProofTime()
+      try {
+        answer(heard as Heard)
+      } catch (cause) {
+        fail(cause)
+      }
+    },
+    probe: probing.probe,
+    send,
     fail,
     leave: () => {
-      link.send(encodeBye(new SignalMeshError('CLOSED', 'The edge has closed')))
+      // Who has proved nothing has nothing to say.
+      if (greeting) link.send(encodeBye(new SignalMeshError('CLOSED', 'The edge has closed')))
       link.close('CLOSED')
     },
   }

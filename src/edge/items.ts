@@ -2,7 +2,7 @@
 
 import { badFrame, fromUtf8, reader, utf8, writer } from '../bytes.ts'
 import { CODE_NUMBERS, codeOfNumber, type ErrorCode } from '../errors.ts'
-import { MAX_SIGNAL_BYTES } from '../limits.ts'
+import { MAX_METADATA_BYTES, MAX_SIGNAL_BYTES, MAX_TEXT_BYTES } from '../limits.ts'
 
 export type Item =
   | { readonly kind: 'description'; readonly type: 'offer' | 'answer'; readonly sdp: string }
@@ -13,7 +13,7 @@ export type Item =
       readonly sdpMLineIndex: number | null
     }
   | { readonly kind: 'renegotiate' }
-  | { readonly kind: 'transceiver'; readonly media: string }
+  | { readonly kind: 'transceiver'; readonly media: 'audio' | 'video' }
   | { readonly kind: 'refused'; readonly code: ErrorCode; readonly reason: string }
   | { readonly kind: 'bye'; readonly reason: string }
   | { readonly kind: 'metadata'; readonly data: Uint8Array }
@@ -29,10 +29,6 @@ const KIND = {
   metadata: 13,
 } as const
 
-/** The application's word to who is called. */
-export const MAX_METADATA_BYTES: number = 4096
-/** The reason of a refusal or goodbye, and the name of a media section. */
-const MAX_TEXT_BYTES = 512
 const NO_INDEX = 0xffff
 
 /** The plaintext of a sealed signal: the next counter awaited from the other side, then the items. */
@@ -109,8 +105,11 @@ function decodeItem(kind: number, body: Uint8Array): Item | undefined {
     }
     case KIND.renegotiate:
       return { kind: 'renegotiate' }
-    case KIND.transceiver:
-      return { kind: 'transceiver', media: fromUtf8(r.rest()) }
+    case KIND.transceiver: {
+      const media = fromUtf8(r.rest())
+      if (media !== 'audio' && media !== 'video') throw badFrame('an unknown kind of media')
+      return { kind: 'transceiver', media }
+    }
     case KIND.refused:
       return { kind: 'refused', code: codeOfNumber(r.u16()), reason: fromUtf8(r.rest()) }
     case KIND.bye:
@@ -124,5 +123,7 @@ function decodeItem(kind: number, body: Uint8Array): Item | undefined {
 }
 
 function shortText(text: string): Uint8Array {
-  return utf8([...text].slice(0, MAX_TEXT_BYTES / 4).join(''))
+  // Cut twice, so that a text of any length costs little: a character is one or two units.
+  const start = [...text.slice(0, MAX_TEXT_BYTES / 2)]
+  return utf8(start.slice(0, MAX_TEXT_BYTES / 4).join(''))
 }

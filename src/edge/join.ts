@@ -11,20 +11,32 @@ import { decodeFound, type Found, type HelloTopic } from '../messages.ts'
 import { decodePresence, isAuthentic, type Presence } from '../records.ts'
 import { EDGE_METHOD } from '../rpc.ts'
 import { networkId, type Topic, topicKey, topicTag } from '../topic.ts'
+import { abortedError, orAborted } from './abort.ts'
 import { noHomeError } from './asking.ts'
+import type { Call } from './call.ts'
 import { createCalls } from './calls.ts'
+import type { Connection } from './connection.ts'
 import { createEvents, report } from './events.ts'
 import { createHome } from './home.ts'
+import { openInfo, sealInfo } from './info.ts'
 import type { Edge, EdgeEvents, Peer } from './mod.ts'
 import {
   checkAbortSignal,
+  checkAdvertise,
   checkConnect,
   checkJoin,
   checkLimit,
+  checkObject,
+  checkReason,
+  checkRoom,
+  checkStreamOf,
   homeUrls,
+  type Incoming,
   type JoinOptions,
 } from './options.ts'
+import { createRooms } from './rooms.ts'
 import type { MakeRtc } from './rtc.ts'
+import type { Wakes } from './waking.ts'
 import { createWatches } from './watch.ts'
 
 /** What an edge stands on; a test puts other ground under it. */
@@ -32,6 +44,8 @@ export interface Ground {
   readonly clock: Clock
   readonly makeRtc: MakeRtc
   dial(url: string): Link
+  /** Signs that the machine or the network may have been away. */
+  readonly wakes?: Wakes
   /**
    * Told of the peers that a home names in its first frame, of topics that the edge is in. The edge
    * has no home yet, but may call them: the offers go out right behind its proof.
@@ -42,9 +56,9 @@ export interface Ground {
 /** `joinMesh` on other ground. */
 export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge> {
   checkJoin(options)
-  if (options.signal?.aborted) throw abortedError(options.signal)
+  if (options.signal?.aborted) throw abortedError('Joining', options.signal)
   const { clock } = ground
-  const network = options.network ?? 'main'
+  const { network = 'main' } = options
   const id = networkId(network)
   const identity = makeIdentity(options.identity)
   const boxKeys = boxKeyPair()
@@ -57,9 +71,17 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
   let sample: readonly HelloTopic[] = []
   const joined = { settle: (_error?: SignalMeshError): void => {} }
 
-  const found = (tag: string, list: readonly Found[]): Found[] =>
-    list.filter((one) => isFound(id, tag, one) && one.presence.peer !== identity.id)
-  const watches = createWatches({ request: (method, body) => home.request(method, body), found })
+  const found = (tag: string, list: readonly Found[]): Found[] => {
+    const others = list.filter((one) => isFound(id, tag, one) && one.presence.peer !== identity.id)
+    // Each once: a home could name one edge in the place of all others.
+    return [...new Map(others.map((one) => [one.presence.peer, one])).values()]
+  }
+  const watches = createWatches({
+    request: (method, body) => home.request(method, body),
+    found,
+    isIn: (tag) => topics.has(tag),
+  })
+  const rooms = createRooms(identity.id, clock)
   const home = createHome({
     urls: homeUrls(options.urls),
     networkId: id,
@@ -68,6 +90,7 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     clock,
     tags: [...topics.keys()].map(fromHex),
     dial: ground.dial,
+    wakes: ground.wakes,
     watched: () => watches.tags,
     onSignal: (frame) => calls.receive(frame),
     onPush: (frame) => watches.receive(frame),
@@ -105,15 +128,18 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     lookup,
     topicOf: (tag) => (topics.get(tag) as OwnTopic).name,
     topicKey: (tag) => topics.get(tag)?.key,
-    ask: (call, topic) => ask(options.onIncoming, call, topic),
-    onConnection: (connection) => events.emit('connection', connection),
+    ask: (call, topic) => rooms.ask(call) ?? ask(options.onIncoming, call, topic),
+    onConnection: (connection, tag) => {
+      rooms.connected(connection, tag)
+      events.emit('connection', connection)
+    },
   })
 
   const tellSample = (): void => {
     for (const { tag, found: list } of sample) {
       const topic = topics.get(toHex(tag))?.topic
       const peers = topic && ground.onSample ? found(toHex(tag), list) : []
-      if (topic && peers.length) ground.onSample?.(edge, topic, peers.map(peerOf))
+      if (topic && peers.length) ground.onSample?.(edge, topic, peers.map(peerIn(topic)))
     }
   }
 
@@ -135,15 +161,41 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
 
   const shut = (): void => {
     options.signal?.removeEventListener('abort', onAbort)
+    rooms.close()
     calls.close()
     watches.close()
     home.close()
   }
   const onAbort = (): void => {
     shut()
-    joined.settle(abortedError(options.signal))
+    joined.settle(abortedError('Joining', options.signal))
   }
   options.signal?.addEventListener('abort', onAbort)
+
+  const peerIn = (topic: Topic): ((found: Found) => Peer) => {
+    const key = topicKey(network, topic)
+    return ({ presence, advert }) => ({
+      id: presence.peer,
+      home: presence.home,
+      info: openInfo(key, advert),
+    })
+  }
+
+  const advertise = async (own: OwnTopic, info: Uint8Array): Promise<void> => {
+    const tag = toHex(own.tag)
+    const isNew = !topics.has(tag)
+    if (isNew && topics.size >= MAX_TOPICS_PER_EDGE) {
+      throw new SignalMeshError('TOO_MANY', `An edge has at most ${MAX_TOPICS_PER_EDGE} topics`)
+    }
+    topics.set(tag, own)
+    const place = { peerKey: identity.keys.publicKey, tag }
+    try {
+      await home.advertise(own.tag, (seq) => sealInfo(own.key, { ...place, seq }, info))
+    } catch (error) {
+      if (isNew) topics.delete(tag)
+      throw error
+    }
+  }
 
   const edge: Edge = {
     id: identity.id,
@@ -151,19 +203,13 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     get home() {
       return home.status
     },
-    advertise: async (topic) => {
-      const tag = topicTag(network, topic)
-      if (!topics.has(toHex(tag)) && topics.size >= MAX_TOPICS_PER_EDGE) {
-        throw new SignalMeshError('TOO_MANY', `An edge has at most ${MAX_TOPICS_PER_EDGE} topics`)
-      }
-      const isNew = !topics.has(toHex(tag))
-      topics.set(toHex(tag), ownTopic(network, topic))
-      try {
-        await home.advertise(tag, new Uint8Array(0))
-      } catch (error) {
-        if (isNew) topics.delete(toHex(tag))
+    advertise: async (topic, request = {}) => {
+      const { info, signal } = checkAdvertise(request)
+      const own = ownTopic(network, topic)
+      await orAborted('Advertising', signal, () => advertise(own, info)).catch((error) => {
+        if (signal?.aborted) edge.unadvertise(topic).catch(() => undefined)
         throw error
-      }
+      })
     },
     unadvertise: async (topic) => {
       const tag = topicTag(network, topic)
@@ -171,21 +217,46 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
       await home.unadvertise(tag)
     },
     discover: async (topic, request = {}) => {
+      checkObject(request, 'discover')
       const tag = topicTag(network, topic)
       const limit = checkLimit(request.limit)
+      checkAbortSignal(request.signal)
       // One more than asked for, since this edge may be in the sample.
       const body = writer(33)
         .bytes(tag)
         .u8(Math.min(limit + 1, MAX_DISCOVER))
         .done()
-      const list = decodeFound(await home.request(EDGE_METHOD.discover, body))
+      const ask = () => home.request(EDGE_METHOD.discover, body)
+      const list = decodeFound(await orAborted('Discovering', request.signal, ask))
       const peers = found(toHex(tag), list.found).slice(0, limit)
       const others = list.total - (topics.has(toHex(tag)) ? 1 : 0)
-      return { peers: peers.map(peerOf), total: Math.max(peers.length, others) }
+      return { peers: peers.map(peerIn(topic)), total: Math.max(peers.length, others) }
     },
-    watch: (topic, { signal } = {}) => {
+    watch: (topic, request = {}) => {
+      checkObject(request, 'watch')
+      const { signal } = request
       checkAbortSignal(signal)
-      return watches.watch(topicTag(network, topic), signal)
+      return watches.watch(ownTopic(network, topic), signal)
+    },
+    join: async (topic, request = {}) => {
+      const checked = checkRoom(request)
+      const own = ownTopic(network, topic)
+      return rooms.join(
+        {
+          name: own.name,
+          tag: toHex(own.tag),
+          advertise: (info) => advertise(own, info),
+          unadvertise: () => edge.unadvertise(topic),
+          follow: (take) => watches.follow(own, take),
+          connect: (peer, signal) =>
+            edge.connect(peer, {
+              topic,
+              signal,
+              ...(checked.stream && { stream: checked.stream }),
+            }),
+        },
+        checked,
+      )
     },
     connect: async (peer, request) =>
       calls.connect({
@@ -194,6 +265,7 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
         topicKey: topicKey(network, request.topic),
         topic: nameOf(request.topic),
         signal: request.signal,
+        stream: request.stream,
       }),
     on: events.on,
     close: async () => shut(),
@@ -217,10 +289,6 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
   return edge
 }
 
-function peerOf({ presence }: Found): Peer {
-  return { id: presence.peer, home: presence.home }
-}
-
 /** Whether the records are the peer's own, and for this topic. */
 function isFound(id: Uint8Array, tag: string, { presence, advert }: Found): boolean {
   return (
@@ -233,17 +301,31 @@ function isFound(id: Uint8Array, tag: string, { presence, advert }: Found): bool
 
 function ask(
   onIncoming: JoinOptions['onIncoming'],
-  call: { peer: PeerId; metadata: Uint8Array; signal: AbortSignal },
+  call: Call,
   topic: string,
-): Promise<void> {
-  if (!onIncoming) return Promise.resolve()
+): Promise<MediaStream | undefined> {
+  if (!onIncoming) return Promise.resolve(undefined)
   return new Promise((resolve, reject) => {
-    const refuse = (reason = ''): void => reject(new SignalMeshError('REFUSED', reason))
+    const take = async (options: { stream?: MediaStream } = {}): Promise<Connection> => {
+      const stream = checkStreamOf(options, 'accept')
+      if (stream && call.taken) call.addStream(stream)
+      resolve(stream)
+      return call.opened
+    }
+    const accept: Incoming['accept'] = (options) => {
+      const opened = take(options)
+      // Who does not wait for it hears of it elsewhere.
+      opened.catch(() => undefined)
+      return opened
+    }
+    const refuse = (reason = ''): void =>
+      reject(new SignalMeshError('REFUSED', checkReason(reason)))
     const { peer: id, metadata, signal } = call
     Promise.resolve()
-      .then(() => onIncoming({ id, topic, metadata, signal, accept: resolve, refuse }))
+      .then(() => onIncoming({ id, topic, metadata, signal, accept, refuse }))
       .catch((error: unknown) => {
-        report(error)
+        // That a call which was taken has failed is no failure of the application.
+        if (!call.taken || !(error instanceof SignalMeshError)) report(error)
         refuse('the application failed')
       })
   })
@@ -260,17 +342,15 @@ function rtcConfig(options: JoinOptions): RTCConfiguration {
 interface OwnTopic {
   readonly topic: Topic
   readonly name: string
+  readonly tag: Uint8Array
   readonly key: Uint8Array
 }
 
 function ownTopic(network: string, topic: Topic): OwnTopic {
-  return { topic, name: nameOf(topic), key: topicKey(network, topic) }
+  const tag = topicTag(network, topic)
+  return { topic, name: nameOf(topic), tag, key: topicKey(network, topic) }
 }
 
 function nameOf(topic: Topic): string {
   return typeof topic === 'string' ? topic : topic.name
-}
-
-function abortedError(signal: AbortSignal | undefined): SignalMeshError {
-  return new SignalMeshError('ABORTED', 'Joining was aborted', { cause: signal?.reason })
 }

@@ -7,9 +7,17 @@ import type { Topic } from '../topic.ts'
 import type { Connection } from './connection.ts'
 import type { HomeStatus } from './home.ts'
 import { joinOn } from './join.ts'
-import type { ConnectOptions, JoinOptions } from './options.ts'
+import type {
+  AdvertiseOptions,
+  ConnectOptions,
+  DiscoverOptions,
+  JoinOptions,
+  RoomOptions,
+} from './options.ts'
+import type { Room } from './room.ts'
 import { makeRtc } from './rtc.ts'
 import { dialSocket } from './socket.ts'
+import { runtimeWakes } from './waking.ts'
 import type { Change } from './watch.ts'
 
 export type { ErrorCode } from '../errors.ts'
@@ -18,13 +26,23 @@ export type { NodeId, PeerId } from '../identity.ts'
 export type { Topic } from '../topic.ts'
 export type { Connection, ConnectionEvents, ConnectionState, Path } from './connection.ts'
 export type { HomeState, HomeStatus } from './home.ts'
-export type { ConnectOptions, Incoming, JoinOptions } from './options.ts'
+export type {
+  AdvertiseOptions,
+  ConnectOptions,
+  DiscoverOptions,
+  Incoming,
+  JoinOptions,
+  RoomOptions,
+} from './options.ts'
+export type { Room, RoomEvents } from './room.ts'
 export type { Change } from './watch.ts'
 
 export interface Peer {
   readonly id: PeerId
   /** The node at which the peer is at home. */
   readonly home: NodeId
+  /** What the peer says of itself in the topic; empty if it says nothing. */
+  readonly info: Uint8Array
 }
 
 export interface EdgeEvents {
@@ -38,11 +56,21 @@ export interface Edge {
   /** The seed: keep it to be the same peer next time. */
   readonly identity: Uint8Array
   readonly home: HomeStatus
-  /** Lets peers find this edge under the topic. */
-  advertise(topic: Topic): Promise<void>
+  /**
+   * Joins the topic's room: all who are in it, connected, each with at most so many others. Resolves
+   * when this edge can be found there and knows who is present; the connections come then. The room
+   * decides on the topic's calls, not `onIncoming`.
+   * @throws SignalMeshError `BAD_ARGUMENT`, also where the edge is in this room already
+   */
+  join(topic: Topic, options?: RoomOptions): Promise<Room>
+  /**
+   * Lets peers find this edge under the topic. Again with another `info`, it is for those who look
+   * from then on.
+   */
+  advertise(topic: Topic, options?: AdvertiseOptions): Promise<void>
   unadvertise(topic: Topic): Promise<void>
   /** A random sample of the topic's edges, this one left out, and how many there are. */
-  discover(topic: Topic, options?: { limit?: number }): Promise<{ peers: Peer[]; total: number }>
+  discover(topic: Topic, options?: DiscoverOptions): Promise<{ peers: Peer[]; total: number }>
   /** First those present as joins, then each join and leave. */
   watch(topic: Topic, options?: { signal?: AbortSignal }): AsyncIterable<Change>
   connect(peer: PeerId, options: ConnectOptions): Promise<Connection>
@@ -59,5 +87,5 @@ export interface Edge {
  * await edge.advertise('my-room')
  */
 export function joinMesh(options: JoinOptions = {}): Promise<Edge> {
-  return joinOn({ clock: systemClock, makeRtc, dial: dialSocket }, options)
+  return joinOn({ clock: systemClock, makeRtc, dial: dialSocket, wakes: runtimeWakes }, options)
 }

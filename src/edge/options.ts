@@ -2,9 +2,17 @@
 
 import { SignalMeshError } from '../errors.ts'
 import type { PeerId } from '../identity.ts'
-import { CONNECT_TIMEOUT_MS, MAX_DISCOVER, MAX_TOPICS_PER_EDGE } from '../limits.ts'
+import {
+  CONNECT_TIMEOUT_MS,
+  MAX_ATTEMPTS,
+  MAX_DISCOVER,
+  MAX_METADATA_BYTES,
+  MAX_TOPICS_PER_EDGE,
+  MAX_URL_BYTES,
+} from '../limits.ts'
 import type { Topic } from '../topic.ts'
-import { MAX_METADATA_BYTES } from './items.ts'
+import type { Connection } from './connection.ts'
+import { MAX_OWN_INFO_BYTES } from './info.ts'
 
 export interface JoinOptions {
   /** Nodes to be at home with, the first that answers. Default: the page's own origin. */
@@ -22,8 +30,8 @@ export interface JoinOptions {
   readonly wrtc?: object
   /** Aborting it closes the edge, also after joining. */
   readonly signal?: AbortSignal
-  /** Decides on each call. Without it, calls in advertised topics are accepted. */
-  readonly onIncoming?: (call: Incoming) => void | Promise<void>
+  /** Decides on each call but those of rooms, which count their places. Without it, calls in advertised topics are accepted. */
+  readonly onIncoming?: (call: Incoming) => unknown
 }
 
 /** A call by a peer, to be accepted or refused. */
@@ -31,9 +39,13 @@ export interface Incoming {
   readonly id: PeerId
   readonly topic: string
   readonly metadata: Uint8Array
-  /** Aborted when the caller gives up. */
+  /** Aborted when it is over: the caller has given up, or the connection that came of it has ended. */
   readonly signal: AbortSignal
-  accept(): void
+  /**
+   * Takes the call; the stream is sent from the beginning. Resolves with the connection once it is open.
+   * @throws SignalMeshError why there is none, such as `PEER_LEFT`, `TIMEOUT` or `RTC_FAILED`
+   */
+  accept(options?: { readonly stream?: MediaStream }): Promise<Connection>
   refuse(reason?: string): void
 }
 
@@ -42,20 +54,57 @@ export interface ConnectOptions {
   readonly topic: Topic
   /** Up to 4 KiB for the called application. */
   readonly metadata?: Uint8Array
-  /** Default: 30,000. */
+  /** A camera or the like, sent from the beginning. */
+  readonly stream?: MediaStream
+  /** How long reaching the peer and connecting may take; while it rings there, nothing counts. Default: 30,000. */
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
+}
+
+export interface AdvertiseOptions {
+  /** Up to 256 bytes for the peers that find this edge, read by those who have the topic's key. */
+  readonly info?: Uint8Array
+  readonly signal?: AbortSignal
+}
+
+export interface DiscoverOptions {
+  /** How many peers at most. Default and most: 50. */
+  readonly limit?: number
+  readonly signal?: AbortSignal
+}
+
+export interface RoomOptions extends AdvertiseOptions {
+  /** How many of the room to be connected with at most. Default: 8. */
+  readonly maxPeers?: number
+  /** Sent to each of them from the beginning. */
+  readonly stream?: MediaStream
+  /** Aborting it leaves the room. */
+  readonly signal?: AbortSignal
+}
+
+/** Options of a room that were found good. */
+export interface CheckedRoom {
+  readonly maxPeers: number
+  readonly info: Uint8Array
+  readonly stream: MediaStream | undefined
+  readonly signal: AbortSignal | undefined
 }
 
 /** Refuses options that joining could not work with. */
 export function checkJoin(options: JoinOptions): void {
   checkObject(options, 'joinMesh')
-  const { iceServers, onIncoming, signal, topics = [] } = options
+  const { iceServers = [], iceTransportPolicy = 'all', onIncoming, signal, topics = [] } = options
   if (!Array.isArray(topics)) throw bad('topics', 'a list of topics')
   if (topics.length > MAX_TOPICS_PER_EDGE) {
     throw new SignalMeshError('TOO_MANY', `An edge has at most ${MAX_TOPICS_PER_EDGE} topics`)
   }
-  if (iceServers !== undefined && !Array.isArray(iceServers)) throw bad('iceServers', 'a list')
+  if (!Array.isArray(iceServers) || !iceServers.every(isIceServer)) {
+    throw bad('iceServers', 'a list of objects with "urls"')
+  }
+  if (iceTransportPolicy !== 'all' && iceTransportPolicy !== 'relay') {
+    throw bad('iceTransportPolicy', '"all" or "relay"')
+  }
+  if (options.wrtc !== undefined) checkObject(options.wrtc, 'wrtc')
   if (onIncoming !== undefined && typeof onIncoming !== 'function') {
     throw bad('onIncoming', 'a function')
   }
@@ -65,7 +114,7 @@ export function checkJoin(options: JoinOptions): void {
 /** The homes to try; in a page, its own origin where none is named. */
 export function homeUrls(urls: readonly string[] | undefined): readonly string[] {
   const own = globalThis.location?.origin
-  const all = urls ?? (own ? [own] : [])
+  const all = urls === undefined ? (own ? [own] : []) : urls
   if (!Array.isArray(all)) throw bad('urls', 'a list of URLs')
   if (all.length === 0) {
     throw new SignalMeshError('BAD_ARGUMENT', 'Name a home node: joinMesh({ urls: ["https://…"] })')
@@ -84,7 +133,7 @@ export function checkConnect(
   options: ConnectOptions,
   self: PeerId,
 ): { peer: PeerId; metadata: Uint8Array; timeoutMs: number } {
-  if (typeof peer !== 'string' || !/^[0-9a-f]{64}$/i.test(peer)) {
+  if (typeof peer !== 'string' || peer.length !== 64 || !/^[0-9a-f]{64}$/i.test(peer)) {
     throw new SignalMeshError('BAD_ARGUMENT', `Not a PeerId: ${shown(peer)}`)
   }
   if (peer.toLowerCase() === self) {
@@ -100,8 +149,33 @@ export function checkConnect(
     throw bad('timeoutMs', 'a number above 0')
   }
   checkAbortSignal(options.signal)
+  checkStreamOf(options, 'connect')
   // The caller may write over its bytes before they are sealed.
   return { peer: peer.toLowerCase(), metadata: metadata.slice(), timeoutMs }
+}
+
+export function checkRoom(options: RoomOptions): CheckedRoom {
+  const { info, signal } = checkAdvertise(options, 'join')
+  const { maxPeers = ROOM_PEERS } = options
+  if (!Number.isInteger(maxPeers) || maxPeers < 1 || maxPeers > MAX_ATTEMPTS) {
+    throw bad('maxPeers', `a whole number from 1 to ${MAX_ATTEMPTS}`)
+  }
+  return { maxPeers, info, signal, stream: checkStreamOf(options, 'join') }
+}
+
+/** Checks what `advertise` is given; the info comes back as a copy, for it is sealed again and again. */
+export function checkAdvertise(
+  options: AdvertiseOptions,
+  of = 'advertise',
+): { info: Uint8Array; signal: AbortSignal | undefined } {
+  checkObject(options, of)
+  const { info = new Uint8Array(0), signal } = options
+  if (!(info instanceof Uint8Array)) throw bad('info', 'a Uint8Array')
+  if (info.length > MAX_OWN_INFO_BYTES) {
+    throw new SignalMeshError('TOO_LARGE', `"info" holds at most ${MAX_OWN_INFO_BYTES} bytes`)
+  }
+  checkAbortSignal(signal)
+  return { info: info.slice(), signal }
 }
 
 /** How many peers `discover` answers with. */
@@ -117,15 +191,48 @@ export function checkAbortSignal(signal: unknown): void {
   }
 }
 
+/** Connections in a room where the application names no number: enough to lose some, few for a phone. */
+const ROOM_PEERS = 8
+
+export function checkStream(stream: unknown): void {
+  if (typeof (stream as MediaStream | null)?.getTracks !== 'function') {
+    throw bad('stream', 'a MediaStream')
+  }
+}
+
+export function checkReason(reason: unknown): string {
+  if (typeof reason === 'string') return reason
+  throw bad('reason', 'a string')
+}
+
+/** The stream of such options, if there is one. */
+export function checkStreamOf(
+  options: { readonly stream?: MediaStream },
+  of: string,
+): MediaStream | undefined {
+  checkObject(options, of)
+  if (options.stream !== undefined) checkStream(options.stream)
+  return options.stream
+}
+
 /** Timers take a delay of 31 bits (HTML, section 8.6). */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-function checkObject(options: unknown, of: string): void {
+export function checkObject(options: unknown, of: string): void {
   if (typeof options !== 'object' || options === null) throw bad(of, 'given an object')
 }
 
+function isIceServer(server: unknown): boolean {
+  const urls = [(server as RTCIceServer | null)?.urls].flat()
+  return urls.length > 0 && urls.every((url) => typeof url === 'string')
+}
+
 function isHomeUrl(url: string): boolean {
-  return URL.canParse(url) && /^(https?|wss?):$/.test(new URL(url).protocol)
+  return (
+    url.length <= MAX_URL_BYTES &&
+    URL.canParse(url) &&
+    /^(https?|wss?):$/.test(new URL(url).protocol)
+  )
 }
 
 /** A value as part of a sentence: never long, and never one that throws. */

@@ -25,13 +25,13 @@ export interface OwnRecordsOptions {
 export interface OwnRecords {
   /** The presence last signed. */
   readonly presence: Presence | undefined
-  /** From now on, time is what this home says that it is. */
-  follow(homeNowMs: number): void
+  /** From now on, time is what this home said that it was at `heardAtMs` of the monotonic clock. */
+  follow(homeNowMs: number, heardAtMs: number): void
   signPresence(homeKey: Uint8Array): Presence
   /** The topics that the edge is in. */
   readonly tags: readonly Uint8Array[]
   /** Takes a topic on; the returned function takes that back. */
-  add(tag: Uint8Array, info: Uint8Array): () => void
+  add(tag: Uint8Array, info: InfoOf): () => void
   remove(tag: Uint8Array): void
   /** A fresh advert of one topic; `undefined` if it was removed. */
   signAdvert(tag: Uint8Array): Advert | undefined
@@ -45,9 +45,12 @@ export interface OwnRecords {
   isOfOtherSession(presence: Presence): boolean
 }
 
+/** The sealed info of an advert that is about to be signed with this `seq`. */
+export type InfoOf = (seq: number) => Uint8Array
+
 interface OwnAdvert {
   readonly tag: Uint8Array
-  readonly info: Uint8Array
+  readonly info: InfoOf
 }
 
 export function createOwnRecords(options: OwnRecordsOptions): OwnRecords {
@@ -63,15 +66,18 @@ export function createOwnRecords(options: OwnRecordsOptions): OwnRecords {
     return lastSeq
   }
 
-  const sign = ({ tag, info }: OwnAdvert): Advert =>
-    signAdvert(networkId, identity.keys, { tag, info, seq: nextSeq(), ttlMs: RECORD_TTL_MS })
+  const sign = ({ tag, info }: OwnAdvert): Advert => {
+    const seq = nextSeq()
+    const fields = { tag, info: info(seq), seq, ttlMs: RECORD_TTL_MS }
+    return signAdvert(networkId, identity.keys, fields)
+  }
 
   return {
     get presence() {
       return presence
     },
-    follow: (homeNowMs) => {
-      offsetMs = homeNowMs - clock.monotonicMs()
+    follow: (homeNowMs, heardAtMs) => {
+      offsetMs = homeNowMs - heardAtMs
     },
     signPresence: (homeKey) => {
       presence = signPresence(networkId, identity.keys, {

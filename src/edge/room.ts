@@ -3,11 +3,12 @@
 import type { Clock } from '../clock.ts'
 import { SignalMeshError } from '../errors.ts'
 import type { PeerId } from '../identity.ts'
-import type { Connection } from './connection.ts'
+import { createAttendance } from './attendance.ts'
+import { type Connection, checkMessage } from './connection.ts'
 import { createEvents } from './events.ts'
 import { wantedPeers } from './overlay.ts'
 import { createSetbacks } from './setbacks.ts'
-import type { Change } from './watch.ts'
+import type { Change, Following } from './watch.ts'
 
 export interface RoomEvents {
   /** A connection to a peer has opened. */
@@ -25,7 +26,11 @@ export interface Room {
   readonly peers: ReadonlyMap<PeerId, Connection>
   /** How many others are in the room, connected or not, as far as this edge has heard. */
   readonly total: number
-  /** Sends to those connected; they do not pass it on. Resolves when all have room for more. */
+  /**
+   * Sends to those connected; they do not pass it on. Resolves when all have room for more, so the
+   * slowest reader sets the pace.
+   * @throws SignalMeshError `CLOSED`, `BAD_ARGUMENT` or `TOO_LARGE`
+   */
   send(data: string | Uint8Array): Promise<void>
   on<Name extends keyof RoomEvents>(name: Name, fn: (value: RoomEvents[Name]) => void): () => void
   /** Leaves: closes the connections and is found here no more. */
@@ -54,6 +59,10 @@ export interface RoomCall {
 
 export interface RoomSource {
   readonly room: Room
+  /** From now on this tells of the topic. */
+  following(following: Pick<Following, 'unseen' | 'stop'>): void
+  /** The outcome, unless the room is left before it is there. */
+  unlessOver<T>(outcome: Promise<T>): Promise<T>
   /** Takes a join or leave of the topic; `early` are those who were there first. */
   changed(change: Change, early: boolean): void
   incoming(call: RoomCall): void
@@ -70,18 +79,28 @@ export function createRoom(ground: RoomGround): RoomSource {
   const { self, clock, maxPeers } = ground
   const events = createEvents<RoomEvents>()
   const over = new AbortController()
-  const present = new Set<PeerId>()
+  const attendance = createAttendance(clock, (peer) => {
+    setbacks.forget(peer)
+    arrange()
+  })
+  const { present } = attendance
   const calling = new Set<PeerId>()
   /** Accepted, and not connected yet. */
   const expected = new Map<PeerId, RoomCall>()
+  let watching: Pick<Following, 'unseen' | 'stop'> | undefined
   let isArranging = false
+  let isListening = false
   let peers: ReadonlyMap<PeerId, Connection> = new Map()
 
   const used = (): number => new Set([...peers.keys(), ...calling, ...expected.keys()]).size
   const wanted = (): ReadonlySet<PeerId> =>
     wantedPeers(
       self,
-      [...present].filter((peer) => !setbacks.isHopeless(peer)),
+      // Who is connected is there, unless the mesh told otherwise some time ago.
+      [
+        ...[...peers.keys()].filter((peer) => !attendance.isGone(peer)),
+        ...[...present].filter((peer) => !setbacks.isHopeless(peer)),
+      ],
       maxPeers,
     )
 
@@ -123,9 +142,11 @@ export function createRoom(ground: RoomGround): RoomSource {
   const call = (peer: PeerId): void => {
     calling.add(peer)
     ground.connect(peer, over.signal).then(
-      () => {
+      (connection) => {
         calling.delete(peer)
-        setbacks.forget(peer)
+        // The application may have had it before it joined the room.
+        if (connection.state === 'open') connected(connection)
+        else setbacks.later(peer, false)
         arrange()
       },
       () => {
@@ -142,9 +163,25 @@ export function createRoom(ground: RoomGround): RoomSource {
     connection.on('message', (data) => events.emit('message', { from: connection.id, data }))
   }
 
+  const connected = (connection: Connection): void => {
+    const { id } = connection
+    const hasPlace = peers.has(id) || calling.has(id) || expected.has(id) || used() < maxPeers
+    expected.delete(id)
+    if (over.signal.aborted) return void connection.close('left the room')
+    if (!hasPlace) return void connection.close(FULL)
+    if (peers.get(id) === connection) return
+    setPeers((next) => next.set(id, connection))
+    setbacks.forget(id)
+    if (isListening) listen(connection)
+    connection.on('close', () => ended(connection))
+    events.emit('peer', connection)
+    events.emit('change', peers)
+  }
+
   const ended = (connection: Connection): void => {
     if (peers.get(connection.id) !== connection) return
     setPeers((next) => next.delete(connection.id))
+    attendance.ended(connection.id)
     events.emit('leave', connection.id)
     events.emit('change', peers)
     if (over.signal.aborted) return
@@ -156,6 +193,8 @@ export function createRoom(ground: RoomGround): RoomSource {
     if (over.signal.aborted) return
     over.abort(new SignalMeshError('CLOSED', 'The room was left'))
     setbacks.close()
+    watching?.stop()
+    attendance.close()
     for (const connection of [...peers.values()]) void connection.close('left the room')
   }
 
@@ -164,9 +203,10 @@ export function createRoom(ground: RoomGround): RoomSource {
       return peers
     },
     get total() {
-      return present.size
+      return Math.max(peers.size, attendance.count + (watching?.unseen() ?? 0))
     },
     send: async (data) => {
+      checkMessage(data)
       if (over.signal.aborted) throw over.signal.reason
       const sent = [...peers.values()].map((connection) =>
         connection.send(data).catch((error: unknown) => {
@@ -177,10 +217,12 @@ export function createRoom(ground: RoomGround): RoomSource {
       await Promise.all(sent)
     },
     on: (name, fn) => {
-      const isFirst = name === 'message' && events.count('message') === 0
       const off = events.on(name, fn)
       // Only now: what comes before anybody listens waits in the connections.
-      if (isFirst) for (const connection of peers.values()) listen(connection)
+      if (name === 'message' && !isListening) {
+        isListening = true
+        for (const connection of peers.values()) listen(connection)
+      }
       return off
     },
     leave: async () => {
@@ -192,21 +234,28 @@ export function createRoom(ground: RoomGround): RoomSource {
 
   return {
     room,
+    following: (following) => {
+      watching = following
+      if (over.signal.aborted) following.stop()
+    },
+    unlessOver: (outcome) =>
+      new Promise((resolve, reject) => {
+        const onOver = (): void => reject(over.signal.reason)
+        if (over.signal.aborted) onOver()
+        else over.signal.addEventListener('abort', onOver, { once: true })
+        outcome.then(resolve, reject)
+      }),
     changed: ({ kind, id }, early) => {
-      if (id === self) return
-      if (kind === 'leave') {
-        present.delete(id)
-        setbacks.forget(id)
-      } else if (!present.has(id)) {
-        present.add(id)
-        // Who comes later calls first; both at once would only have to agree whose call counts.
-        if (!early) setbacks.hold(id, CALLBACK_MS)
-      }
+      if (id === self || over.signal.aborted) return
+      if (kind === 'leave') attendance.left(id, peers.has(id))
+      // Who comes later calls first; both at once would only have to agree whose call counts.
+      else if (attendance.joined(id) && !early) setbacks.hold(id, CALLBACK_MS)
       arrange()
     },
     incoming: (incoming) => {
       const { id } = incoming
-      const want = wantedPeers(self, [...present, id], maxPeers)
+      if (incoming.signal.aborted) return
+      const want = wantedPeers(self, [...peers.keys(), ...present, id], maxPeers)
       const isKnown = peers.has(id) || calling.has(id) || expected.has(id)
       if (over.signal.aborted) return incoming.refuse('left the room')
       if (!isKnown && used() >= maxPeers && !(want.has(id) && makeRoom(want))) {
@@ -219,17 +268,7 @@ export function createRoom(ground: RoomGround): RoomSource {
       })
       incoming.accept()
     },
-    connected: (connection) => {
-      const { id } = connection
-      expected.delete(id)
-      if (over.signal.aborted) return void connection.close('left the room')
-      setPeers((next) => next.set(id, connection))
-      setbacks.forget(id)
-      if (events.count('message') > 0) listen(connection)
-      connection.on('close', () => ended(connection))
-      events.emit('peer', connection)
-      events.emit('change', peers)
-    },
+    connected,
     close,
   }
 }

@@ -1,8 +1,9 @@
 /** An RTC connection over simple-peer, as the plain functions that a connection needs. */
 
 import Peer, { type SignalData } from 'simple-peer'
-import { SignalMeshError } from '../errors.ts'
+import { asMeshError, SignalMeshError } from '../errors.ts'
 import type { Item } from './items.ts'
+import { createMedia } from './media.ts'
 
 /** How data gets to the peer: on one machine or network, directly, or through a TURN server. */
 export type RtcPath = 'local' | 'direct' | 'turn'
@@ -12,10 +13,16 @@ export interface RtcOptions {
   readonly config: RTCConfiguration
   /** An implementation of WebRTC where the runtime has none. */
   readonly wrtc?: object | undefined
+  /** Streams to send from the first description on. */
+  readonly streams?: readonly MediaStream[]
   /** What has to be told to the other side. */
   onItem(item: Item): void
   onOpen(): void
   onData(data: string | Uint8Array): void
+  /** The other side sends a stream; told once the connection is open. */
+  onStream(stream: MediaStream): void
+  /** The other side can be reached no more for the moment, or again. */
+  onAway(isAway: boolean): void
   /** The connection is over; `error` where it did not end in order. */
   onClose(error: SignalMeshError | undefined): void
 }
@@ -25,6 +32,9 @@ export interface Rtc {
   take(item: Item): void
   /** Resolves when the channel has room for more. */
   send(data: string | Uint8Array): Promise<void>
+  /** Sends a stream, or what it has gained since. */
+  addStream(stream: MediaStream): void
+  removeStream(stream: MediaStream): void
   path(): Promise<RtcPath | undefined>
   close(): void
   readonly connection: RTCPeerConnection
@@ -42,6 +52,18 @@ export const makeRtc: MakeRtc = (options) => {
     ...(options.wrtc ? { wrtc: options.wrtc } : {}),
   })
   let failure: SignalMeshError | undefined
+  /** Streams that came before the connection is open. */
+  let early: MediaStream[] | undefined = []
+  const media = createMedia({
+    connection: peer._pc,
+    negotiate: () => peer.negotiate(),
+    onStream: (stream) => {
+      if (early) early.push(stream)
+      else if (!peer.destroyed) options.onStream(stream)
+    },
+  })
+  // Before the microtask in which the first negotiation begins, so that they are part of it.
+  for (const stream of options.streams ?? []) media.add(stream)
   peer.on('signal', (signal) => {
     const item = toItem(signal)
     if (item) options.onItem(item)
@@ -53,6 +75,13 @@ export const makeRtc: MakeRtc = (options) => {
     peer.on('data', (chunk) =>
       options.onData(typeof chunk === 'string' ? chunk : new Uint8Array(chunk)),
     )
+    const streams = early ?? []
+    early = undefined
+    for (const stream of streams) options.onStream(stream)
+  })
+  peer.on('iceStateChange', (state) => {
+    if (state === 'disconnected') options.onAway(true)
+    else if (state === 'connected' || state === 'completed') options.onAway(false)
   })
   peer.on('error', (cause) => {
     failure = new SignalMeshError('RTC_FAILED', `The RTC connection failed: ${cause.message}`, {
@@ -70,6 +99,16 @@ export const makeRtc: MakeRtc = (options) => {
         if (peer.destroyed) reject(closedError())
         else peer.write(data, (error) => (error ? reject(closedError(error)) : resolve()))
       }),
+    addStream: (stream) => {
+      let isNew: boolean
+      try {
+        isNew = media.add(stream)
+      } catch (cause) {
+        throw asMeshError(cause, 'BAD_ARGUMENT')
+      }
+      if (isNew) peer.negotiate()
+    },
+    removeStream: media.remove,
     path: () => pathOf(peer._pc),
     close: () => peer.destroy(),
     connection: peer._pc,

@@ -2,7 +2,13 @@
 
 import type { Clock } from '../clock.ts'
 import { SignalMeshError } from '../errors.ts'
-import { MAX_RESENDS, MAX_SIGNAL_BYTES, MAX_WAITING_SIGNALS, RESEND_AFTER_MS } from '../limits.ts'
+import {
+  MAX_RESENDS,
+  MAX_SIGNAL_BYTES,
+  MAX_UNACKED_SIGNALS,
+  MAX_WAITING_SIGNALS,
+  RESEND_AFTER_MS,
+} from '../limits.ts'
 import { counterOf, isAckOf } from '../signal.ts'
 import { decodePlain, encodePlain, type Item } from './items.ts'
 import { createSealing, type SealingOptions } from './sealing.ts'
@@ -20,7 +26,10 @@ export interface Sealed {
   open(presence: Uint8Array, items: readonly Item[]): void
   /** Answers an opening signal; both sides have their final keys after it. */
   answer(items: readonly Item[]): void
-  /** Says something; throws `TOO_LARGE` for more than a signal holds, as do the two above. */
+  /**
+   * Says something; throws `TOO_LARGE` for more than a signal holds, as do the two above, and `TOO_MANY`
+   * when too much of what was said is not acknowledged.
+   */
   send(items: readonly Item[]): void
   /** Takes a frame of this connection; what was not sealed for it is ignored. */
   receive(frame: Uint8Array): void
@@ -90,8 +99,11 @@ export function createSealed(options: SealedOptions): Sealed {
 
   const onResend = (): void => {
     cancelResend = undefined
-    if (closed || unacked.size === 0 || resends >= MAX_RESENDS) return
-    resends += 1
+    if (closed || unacked.size === 0) return
+    // An attempt ends by itself; but what two edges have with each other may last, and the other one
+    // come back to the mesh at any time.
+    if (resends < MAX_RESENDS) resends += 1
+    else if (!sealing.answered) return
     for (const frame of unacked.values()) options.send(frame.slice())
     cancelResend = clock.after(RESEND_AFTER_MS * 2 ** resends, onResend)
   }
@@ -159,7 +171,11 @@ export function createSealed(options: SealedOptions): Sealed {
     open: (presence, items) => post(sealing.sealOpening(presence, plain(items))),
     answer: (items) => post(sealing.sealAnswer(plain(items))),
     send: (items) => {
-      if (!closed) post(sealing.seal(plain(items), nextCounter, false))
+      if (closed) return
+      if (unacked.size >= MAX_UNACKED_SIGNALS) {
+        throw new SignalMeshError('TOO_MANY', 'The peer acknowledges nothing of what it is told')
+      }
+      post(sealing.seal(plain(items), nextCounter, false))
     },
     receive: (frame) => {
       if (closed) return

@@ -14,19 +14,45 @@ import {
 } from '../messages.ts'
 import type { Presence } from '../records.ts'
 import { EDGE_METHOD } from '../rpc.ts'
+import { openInfo } from './info.ts'
 
 export type Change =
-  | { readonly kind: 'join'; readonly id: PeerId; readonly home: NodeId }
+  | {
+      readonly kind: 'join'
+      readonly id: PeerId
+      readonly home: NodeId
+      /** What the peer says of itself in this topic; empty if it says nothing. */
+      readonly info: Uint8Array
+    }
   | { readonly kind: 'leave'; readonly id: PeerId }
 
 export interface WatchesOptions {
   request(method: number, body: Uint8Array): Promise<Uint8Array>
   /** Of those told, the ones that are what they say. */
   found(tag: string, list: readonly Found[]): Found[]
+  /** Whether this edge is in the topic itself. */
+  isIn(tag: string): boolean
+}
+
+/** A topic to watch: its tag for the home, its key for what the peers say of themselves. */
+export interface WatchTopic {
+  readonly tag: Uint8Array
+  readonly key: Uint8Array
+}
+
+/** A watch that tells at once. */
+export interface Following {
+  /** Settles when the first list was told. */
+  readonly started: Promise<void>
+  /** How many others are in the topic and were not told of, for there were too many. */
+  unseen(): number
+  stop(): void
 }
 
 export interface Watches {
-  watch(tag: Uint8Array, signal: AbortSignal | undefined): AsyncIterable<Change>
+  watch(topic: WatchTopic, signal: AbortSignal | undefined): AsyncIterable<Change>
+  /** The same by a call for each change. */
+  follow(topic: WatchTopic, take: (change: Change) => void): Following
   receive(frame: Uint8Array): void
   /** The topics that are watched. */
   readonly tags: readonly Uint8Array[]
@@ -35,10 +61,11 @@ export interface Watches {
   close(): void
 }
 
-interface Watch {
-  readonly tag: Uint8Array
-  readonly present: Map<PeerId, Presence>
+interface Watch extends WatchTopic {
+  readonly present: Map<PeerId, Present>
   readonly followers: Set<Follower>
+  /** How many others are there that no list or push has named. */
+  unseen: number
   /** Settles with the first list. */
   started: Promise<void>
   /** Lists that are asked for and not there yet. */
@@ -47,10 +74,15 @@ interface Watch {
   held: Push[]
 }
 
-/** One reader of a watch, with the changes that it has not taken yet. */
+interface Present {
+  readonly presence: Presence
+  readonly info: Uint8Array
+}
+
 interface Follower {
-  readonly queue: Change[]
-  wake(): void
+  take(change: Change): void
+  /** The edge is closed. */
+  end(): void
 }
 
 export function createWatches(options: WatchesOptions): Watches {
@@ -58,25 +90,24 @@ export function createWatches(options: WatchesOptions): Watches {
   let closed = false
 
   const tell = (watch: Watch, change: Change): void => {
-    for (const follower of watch.followers) {
-      follower.queue.push(change)
-      follower.wake()
-    }
+    for (const follower of [...watch.followers]) follower.take(change)
   }
 
-  const joined = (watch: Watch, { presence }: Found): void => {
+  const joined = (watch: Watch, { presence, advert }: Found): void => {
     const { peer: id, home } = presence
-    const known = watch.present.get(id)
+    const known = watch.present.get(id)?.presence
     if (known && known.seq >= presence.seq) return
     // Another session: what anybody had with the one before it is gone.
     if (known && !equal(known.boxKey, presence.boxKey)) left(watch, id)
-    const isNews = watch.present.get(id)?.home !== home
-    watch.present.set(id, presence)
-    if (isNews) tell(watch, { kind: 'join', id, home })
+    const isNews = watch.present.get(id)?.presence.home !== home
+    const present = { presence, info: openInfo(watch.key, advert) }
+    watch.present.set(id, present)
+    if (isNews) tell(watch, joinOf(id, present))
   }
 
   const left = (watch: Watch, id: PeerId): void => {
     if (watch.present.delete(id)) tell(watch, { kind: 'leave', id })
+    else watch.unseen = Math.max(0, watch.unseen - 1)
   }
 
   const takePush = (watch: Watch, push: Push): void => {
@@ -93,6 +124,10 @@ export function createWatches(options: WatchesOptions): Watches {
     for (const id of [...watch.present.keys()]) {
       if (isWhole && !still.has(id)) left(watch, id)
     }
+    // Before anybody is told, for they may ask.
+    const known = new Set([...watch.present.keys(), ...still])
+    const others = list.total - (options.isIn(toHex(watch.tag)) ? 1 : 0)
+    watch.unseen = Math.max(0, others - known.size)
     for (const one of found) joined(watch, one)
   }
 
@@ -108,13 +143,15 @@ export function createWatches(options: WatchesOptions): Watches {
     }
   }
 
-  const watchOf = (tag: Uint8Array): Watch => {
+  const watchOf = ({ tag, key }: WatchTopic): Watch => {
     const known = watches.get(toHex(tag))
     if (known) return known
     const watch: Watch = {
       tag,
+      key,
       present: new Map(),
       followers: new Set(),
+      unseen: 0,
       started: Promise.resolve(),
       asked: 0,
       held: [],
@@ -124,49 +161,62 @@ export function createWatches(options: WatchesOptions): Watches {
     return watch
   }
 
-  const leave = (watch: Watch, follower: Follower): void => {
-    watch.followers.delete(follower)
-    if (watch.followers.size > 0) return
-    watches.delete(toHex(watch.tag))
-    // A home that has gone forgets the watch by itself.
-    if (!closed) options.request(EDGE_METHOD.unwatch, watch.tag).catch(() => undefined)
+  const follow = (topic: WatchTopic, take: Follower['take'], end = (): void => {}): Following => {
+    const watch = watchOf(topic)
+    const follower: Follower = { take, end }
+    watch.followers.add(follower)
+    for (const [id, present] of watch.present) take(joinOf(id, present))
+    return {
+      started: watch.started,
+      unseen: () => watch.unseen,
+      stop: () => {
+        if (!watch.followers.delete(follower) || watch.followers.size > 0) return
+        watches.delete(toHex(watch.tag))
+        // A home that has gone forgets the watch by itself.
+        if (!closed) options.request(EDGE_METHOD.unwatch, watch.tag).catch(() => undefined)
+      },
+    }
   }
 
   /** Watches from the first time that it is asked for a change until it is returned. */
-  const follow = async function* (
-    tag: Uint8Array,
+  const changes = async function* (
+    topic: WatchTopic,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Change> {
     if (closed || signal?.aborted) return
-    const watch = watchOf(tag)
-    const queue = [...watch.present].map(([id, { home }]): Change => ({ kind: 'join', id, home }))
-    const follower: Follower = { queue, wake: () => {} }
-    const stop = (): void => follower.wake()
+    const queue: Change[] = []
+    let wake = (): void => {}
+    const onAbort = (): void => wake()
+    const take = (change: Change): void => {
+      queue.push(change)
+      wake()
+    }
+    const following = follow(topic, take, onAbort)
     let failure: { error: unknown } | undefined
-    watch.followers.add(follower)
-    signal?.addEventListener('abort', stop)
-    watch.started.catch((error: unknown) => {
+    signal?.addEventListener('abort', onAbort)
+    following.started.catch((error: unknown) => {
       failure = { error }
-      stop()
+      wake()
     })
     try {
       while (!closed && !signal?.aborted) {
         if (failure) throw failure.error
         const change = queue.shift()
         if (change) yield change
-        else await new Promise<void>((resolve) => (follower.wake = resolve))
+        else await new Promise<void>((resolve) => (wake = resolve))
       }
     } finally {
-      signal?.removeEventListener('abort', stop)
-      leave(watch, follower)
+      signal?.removeEventListener('abort', onAbort)
+      following.stop()
     }
   }
 
   return {
-    watch: (tag, signal) => {
+    watch: (topic, signal) => {
       if (closed) throw new SignalMeshError('CLOSED', 'Cannot watch: the edge is closed')
-      return follow(tag, signal)
+      return changes(topic, signal)
     },
+    follow,
     receive: (frame) => {
       const push = decodePush(frame)
       const watch = watches.get(push.tag)
@@ -188,8 +238,12 @@ export function createWatches(options: WatchesOptions): Watches {
     close: () => {
       closed = true
       for (const watch of watches.values()) {
-        for (const follower of watch.followers) follower.wake()
+        for (const follower of watch.followers) follower.end()
       }
     },
   }
+}
+
+function joinOf(id: PeerId, { presence, info }: Present): Change {
+  return { kind: 'join', id, home: presence.home, info }
 }

@@ -14,7 +14,11 @@ import { onTheWay } from './on-the-way.ts'
 import { rates } from './opens.ts'
 import { pace } from './pace.ts'
 import { places } from './places.ts'
+import { reconnecting } from './reconnecting.ts'
 import { room } from './room.ts'
+import { runtimeTimes } from './runtime-times.ts'
+import { runtimeWaits } from './runtime-waits.ts'
+import { said } from './said.ts'
 import { sizes } from './sizes.ts'
 import { sockets } from './sockets.ts'
 import { witness } from './witness.ts'
@@ -26,6 +30,7 @@ export const coreCases: readonly Cases[] = [
   edgeSide,
   pace,
   room,
+  said,
   links,
   logs,
   onTheWay,
@@ -37,7 +42,8 @@ export const coreCases: readonly Cases[] = [
   conduct,
   heard,
   dials,
+  reconnecting,
 ]
 
-/** Cases of `runtimes/limits.ts`: those that a socket can meet at once; its long waits are not waited for. */
-export const runtimeCases: readonly Cases[] = [sockets]
+/** Cases of `runtimes/limits.ts`. */
+export const runtimeCases: readonly Cases[] = [sockets, runtimeTimes, runtimeWaits]

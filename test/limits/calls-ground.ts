@@ -8,6 +8,7 @@ import { createSealed, type Sealed } from '../../src/edge/sealed.ts'
 import { SignalMeshError } from '../../src/errors.ts'
 import { makeIdentity } from '../../src/identity.ts'
 import { type Presence, signPresence } from '../../src/records.ts'
+import { toOf } from '../../src/signal.ts'
 import { topicKey, topicTag } from '../../src/topic.ts'
 import { NETWORK } from '../support/rawedge.ts'
 import { rtcWorld } from '../support/rtc.ts'
@@ -92,6 +93,97 @@ export async function callPair(): Promise<CallPair> {
     replay,
     close: () => {
       one.close()
+      two.close()
+    },
+  }
+}
+
+export interface ManyCalls {
+  /** Somebody calls, in a topic of its own: `taken` when that rings, or the code of the refusal. */
+  ring(): Promise<string>
+  /** The last caller's opening signal comes again. */
+  replay(): Promise<void>
+  /** The first caller gives up. */
+  endOne(): Promise<void>
+  /** Frames that the called has sent. */
+  sent(): number
+  close(): void
+}
+
+/** One edge that never answers, and as many callers as are wanted. */
+export function manyCalls(): ManyCalls {
+  const clock = manualClock()
+  const called = side()
+  const makeRtc = rtcWorld(clock)
+  const callers = new Map<string, Calls>()
+  const stops: AbortController[] = []
+  let rings = 0
+  let sent = 0
+  let opening: Uint8Array | undefined
+  const callsOf = (own: Side, send: (frame: Uint8Array) => void, ask: () => Promise<void>): Calls =>
+    createCalls({
+      networkId: NETWORK,
+      identity: own.identity,
+      boxKeys: own.keys,
+      clock,
+      makeRtc,
+      config: {},
+      presence: () => own.presence,
+      send,
+      topicKey: () => KEY,
+      lookup: async () => called.presence,
+      topicOf: () => 'room',
+      ask,
+      onConnection: () => undefined,
+    } as unknown as Parameters<typeof createCalls>[0])
+  const two = callsOf(
+    called,
+    (frame) => {
+      sent += 1
+      callers.get(toOf(frame))?.receive(frame.slice())
+    },
+    async () => {
+      rings += 1
+      await new Promise(() => undefined)
+    },
+  )
+  const turn = async (): Promise<void> => {
+    await clock.advance(1)
+  }
+  return {
+    ring: async () => {
+      const [caller, stop] = [side(), new AbortController()]
+      const calls = callsOf(
+        caller,
+        (frame) => {
+          opening = frame.slice()
+          two.receive(frame.slice())
+        },
+        async () => undefined,
+      )
+      callers.set(caller.identity.id, calls)
+      stops.push(stop)
+      const before = rings
+      let code = ''
+      const about = { tag: TAG, topicKey: KEY, topic: 'room', metadata: new Uint8Array(0) }
+      const patience = { timeoutMs: 1e9, signal: stop.signal }
+      calls.connect({ peer: called.identity.id, ...about, ...patience }).catch((error) => {
+        code = error.code
+      })
+      for (let i = 0; i < 20 && rings === before && code === ''; i++) await turn()
+      return rings > before ? 'taken' : code
+    },
+    replay: async () => {
+      if (opening) two.receive(opening.slice())
+      await settle()
+    },
+    endOne: async () => {
+      stops[0]?.abort()
+      await turn()
+    },
+    sent: () => sent,
+    close: () => {
+      for (const calls of callers.values()) calls.close()
       two.close()
     },
   }

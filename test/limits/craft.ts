@@ -85,10 +85,16 @@ function removal(number: number): Uint8Array {
 export function craftHead(
   home: Identity,
   epoch: number,
-  { urls = [], vias = 0 }: { urls?: readonly string[]; vias?: number },
+  fields: {
+    urls?: readonly string[]
+    vias?: number
+    dhtKeyBytes?: number
+    extensionBytes?: number
+  },
 ): Uint8Array {
+  const { urls = [], vias = 0, dhtKeyBytes = 0, extensionBytes = 0 } = fields
   const w = writer(1024).u8(1).bytes(home.keys.publicKey).u64(epoch).u64(0).u64(1)
-  w.bytes(NO_HASH).bytes(stateAfter([])).u32(0).block(new Uint8Array(0)).u8(urls.length)
+  w.bytes(NO_HASH).bytes(stateAfter([])).u32(0).block(new Uint8Array(dhtKeyBytes)).u8(urls.length)
   for (const url of urls) w.text(url)
   return signed(
     'head',
@@ -96,7 +102,7 @@ export function craftHead(
     w
       .u8(vias)
       .bytes(new Uint8Array(vias * KEY_BYTES))
-      .u16(0),
+      .block(extension(extensionBytes)),
   )
 }
 

@@ -1,8 +1,9 @@
 /** Cases of what an edge keeps by itself: attempts, calls, signals and messages under way. */
 
-import { manualClock } from '../../src/clock.ts'
+import { manualClock, settle } from '../../src/clock.ts'
 import { makeConnection } from '../../src/edge/connection.ts'
 import { createEnded } from '../../src/edge/ended.ts'
+import { createFlow, PART_COST_BYTES } from '../../src/edge/flow.ts'
 import type { Rtc } from '../../src/edge/rtc.ts'
 import { FRAME } from '../../src/messages.ts'
 import { identityOf } from '../fixtures/samples.ts'
@@ -22,12 +23,40 @@ import {
 } from './case.ts'
 
 export const edgeSide: Cases = {
-  MAX_EARLY_MESSAGES: refuses('CLOSED', (count) => {
-    const rtc = { path: async () => undefined } as unknown as Rtc
-    const about = { id: 'ab'.repeat(32), topic: 'room', clock: manualClock(), rtc }
-    const { connection, receive } = makeConnection(about, () => undefined)
-    for (let i = 0; i < count; i++) receive(`${i}`)
-    return connection.signal.aborted ? connection.signal.reason.code : TAKEN
+  CHANNEL_PART_BYTES: refuses('BAD_FRAME', async (bytes) => {
+    const { receive } = createFlow({ write: async () => undefined, onMessage: () => undefined })
+    const outcome = await outcomeOf(() => receive(new Uint8Array(1 + bytes)))
+    receive(Uint8Array.of(0))
+    return outcome
+  }),
+  CHANNEL_WINDOW_BYTES: changesAt(
+    'sending',
+    'waiting for a reader',
+    async (bytes) => {
+      let pieces = 0
+      const { send } = createFlow({
+        write: async () => void pieces++,
+        onMessage: () => undefined,
+      })
+      const count = Math.floor(bytes / PART_COST_BYTES)
+      for (let i = 1; i < count; i++) await send('')
+      await send(new Uint8Array(bytes % PART_COST_BYTES))
+      void send('one more')
+      await settle()
+      return pieces > count ? 'sending' : 'waiting for a reader'
+    },
+    'bytes',
+  ),
+  CLOSE_TIMEOUT_MS: changesAt('waiting', 'over', async (ms) => {
+    const clock = manualClock()
+    let isOver = false
+    const rtc = { path: async () => undefined, send: async () => undefined } as unknown as Rtc
+    const about = { id: 'ab'.repeat(32), topic: 'room', clock, rtc }
+    const { connection } = makeConnection(about, () => (isOver = true))
+    await connection.send('last words')
+    void connection.close()
+    await clock.advance(ms)
+    return isOver ? 'over' : 'waiting'
   }),
   MAX_ATTEMPTS: refuses('TOO_MANY', async (count) => {
     const mesh = await testMesh(1)
@@ -65,6 +94,19 @@ export const edgeSide: Cases = {
     assert.is(pair.heard.responder.length, count, 'and comes when it is sent again')
     pair.close()
     return `${heard}`
+  }),
+  MAX_UNACKED_SIGNALS: refuses('TOO_MANY', async (count) => {
+    const pair = sealedPair()
+    // The opening is one of them.
+    for (let i = 2; i < count; i++) pair.initiator.send([{ kind: 'renegotiate' }])
+    const outcome = await outcomeOf(() => pair.initiator.send([{ kind: 'renegotiate' }]))
+    // Once it acknowledges, there is room again.
+    for (const frame of pair.sent.initiator.slice()) pair.responder.receive(frame)
+    await pair.clock.advance(100)
+    for (const frame of pair.sent.responder.slice()) pair.initiator.receive(frame)
+    pair.initiator.send([{ kind: 'renegotiate' }])
+    pair.close()
+    return outcome
   }),
   MAX_BAD_SIGNALS: refuses('BAD_FRAME', (count) => {
     const pair = sealedPair()

@@ -3,12 +3,14 @@
 import { type ManualClock, manualClock } from '../../src/clock.ts'
 import { createDialling } from '../../src/edge/dialling.ts'
 import { joinOn } from '../../src/edge/join.ts'
+import type { MakeRtc } from '../../src/edge/rtc.ts'
 import { SignalMeshError } from '../../src/errors.ts'
 import { type Link, linkPair } from '../../src/link.ts'
+import { FRAME } from '../../src/messages.ts'
 import type { MeshNode } from '../../src/node.ts'
 import { runSession, type SessionHost } from '../../src/session.ts'
 import { identityOf } from '../fixtures/samples.ts'
-import { during, testMesh } from '../support/mesh.ts'
+import { during, type TestMesh, testMesh } from '../support/mesh.ts'
 import { NETWORK } from '../support/rawedge.ts'
 import { rtcWorld } from '../support/rtc.ts'
 import { type Cases, changesAt, outcomeOf } from './case.ts'
@@ -30,12 +32,37 @@ export const edgeTimes: Cases = {
   CONNECT_TIMEOUT_MS: changesAt('calling', 'TIMEOUT', async (ms) => {
     const mesh = await testMesh(1)
     const node = mesh.nodes[0] as MeshNode
+    const called = await mesh.edge(node)
+    const caller = await mesh.edge(node)
+    await during(called.advertise('room'), mesh.clock)
+    // It hears nothing of the call.
+    mesh.tap = (frame, way) => (way === 'down' && frame[0] === FRAME.signal ? [] : [frame])
+    const calling = outcomeOf(() => caller.connect(called.id, { topic: 'room' }))
+    return passed(mesh.clock, ms, 'calling', calling, mesh.close)
+  }),
+  RING_TIMEOUT_MS: changesAt('ringing', 'TIMEOUT', async (ms) => {
+    const mesh = await testMesh(1)
+    const node = mesh.nodes[0] as MeshNode
     // It neither takes the call nor refuses it.
     const called = await mesh.edge(node, { onIncoming: () => undefined })
     const caller = await mesh.edge(node)
     await during(called.advertise('room'), mesh.clock)
     const calling = outcomeOf(() => caller.connect(called.id, { topic: 'room' }))
-    return passed(mesh.clock, ms, 'calling', calling, mesh.close)
+    // An offer takes 1 ms here; that it was heard is said 100 ms later, for there is nothing else to say.
+    await mesh.clock.advance(101)
+    return passed(mesh.clock, ms, 'ringing', calling, mesh.close)
+  }),
+  RTC_AWAY_MS: changesAt('open', 'closed', async (ms) => {
+    const mesh = await testMesh(1)
+    const node = mesh.nodes[0] as MeshNode
+    const [called, caller] = [await mesh.edge(node), await mesh.edge(node, {}, spiedRtc(mesh))]
+    await during(called.advertise('room'), mesh.clock)
+    const connection = await during(caller.connect(called.id, { topic: 'room' }), mesh.clock)
+    setAway?.(true)
+    await mesh.clock.advance(ms)
+    const { state } = connection
+    await mesh.close()
+    return state
   }),
   RECORD_RENEW_MS: changesAt('signed once', 'signed again', async (ms) => {
     const { random } = Math
@@ -58,6 +85,18 @@ export const edgeTimes: Cases = {
   }),
   BACKOFF_FIRST_MS: changesAt('waiting', 'dialling', (ms) => backoff(1, ms)),
   BACKOFF_MAX_MS: changesAt('waiting', 'dialling', (ms) => backoff(30, ms)),
+}
+
+let setAway: ((isAway: boolean) => void) | undefined
+
+/** Lets the test say that the last connection's peer is away. */
+function spiedRtc({ makeRtc }: TestMesh): { makeRtc: MakeRtc } {
+  return {
+    makeRtc: (options) => {
+      setAway = options.onAway
+      return makeRtc(options)
+    },
+  }
 }
 
 /** A home that takes anybody on and keeps nothing; an hour of a whole node would take long. */

@@ -12,7 +12,8 @@ import { FRAME } from '../../src/messages.ts'
 import { createNode, type MeshNode } from '../../src/node.ts'
 import { createPace } from '../../src/pace.ts'
 import { createRpc, NODE_METHOD } from '../../src/rpc.ts'
-import { createSupply, REPLY } from '../../src/supply.ts'
+import { REPLY } from '../../src/snapshots.ts'
+import { createSupply } from '../../src/supply.ts'
 import { createSync } from '../../src/sync.ts'
 import {
   advertOf,

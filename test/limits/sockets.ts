@@ -1,13 +1,13 @@
 /** Cases of the adapters' bounds, over real sockets: what one may take before our protocol is spoken. */
 
 import { once } from 'node:events'
-import { connect, Server } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { WebSocket } from 'ws'
 import { runtime } from '../../runtimes/node.ts'
 import type { Link } from '../../src/link.ts'
 import type { Running } from '../../src/runtime.ts'
 import { assert } from '../harness/suite.ts'
-import { type Case, type Cases, holds, refuses, TAKEN } from './case.ts'
+import { type Cases, refuses, TAKEN } from './case.ts'
 
 /** What Node counts of a head: its path, and the names and values of its headers. */
 const COUNTED_BYTES = '/Host:aX'.length - 1
@@ -35,28 +35,7 @@ export const sockets: Cases = {
       return outcome
     }),
   ),
-  HEADERS_TIMEOUT_MS: ofServer('headersTimeout'),
-  REQUEST_TIMEOUT_MS: ofServer('requestTimeout'),
-  KEEP_ALIVE_MS: ofServer('keepAliveTimeout'),
-  TIMEOUT_CHECK_MS: ofServer('connectionsCheckingInterval'),
-}
-
-/** The time-outs are Node's; here is seen that its server was given them. */
-function ofServer(setting: string): Case {
-  return holds('is what the HTTP server goes by', 'the same', async (ms) => {
-    const { listen } = Server.prototype
-    let found: unknown
-    Server.prototype.listen = function (this: Server, ...args: unknown[]): Server {
-      found = (this as unknown as Record<string, unknown>)[setting]
-      return Reflect.apply(listen, this, args)
-    } as typeof listen
-    try {
-      await listening(async () => '')
-    } finally {
-      Server.prototype.listen = listen
-    }
-    return found === ms ? 'the same' : `${found}`
-  })
+  MAX_CHUNKS: refuses('BAD_FRAME', (count) => inPieces(count)),
 }
 
 /** What a request with these headers and a host comes to; another one after it is answered. */
@@ -78,8 +57,52 @@ async function statusOf(port: number, headers: readonly string[]): Promise<strin
   return answer.slice('HTTP/1.1 '.length, 'HTTP/1.1 200'.length)
 }
 
+/** A message that arrives in so many pieces, each of which is read before the next is sent. */
+function inPieces(count: number): Promise<string> {
+  return listening(async ({ port }, links) => {
+    const socket = await upgraded(port)
+    const [link] = links
+    if (!link) throw new Error('No link')
+    const taken = new Promise<string>((resolve) => link.subscribe(() => resolve(TAKEN)))
+    let outcome = ''
+    void Promise.race([taken, link.closed]).then((what) => (outcome = what))
+    // One masked frame of two bytes of length; a mask of zeros changes nothing.
+    socket.write(Uint8Array.of(0x82, 0x80 | 126, count >> 8, count & 0xff, 0, 0, 0, 0))
+    for (let i = 0; i < count && outcome === ''; i++) {
+      await turns()
+      socket.write(Uint8Array.of(i))
+    }
+    await Promise.race([taken, link.closed])
+    socket.destroy()
+    await turns()
+    return outcome
+  })
+}
+
+/** The other end of a loopback socket has read by then. */
+async function turns(): Promise<void> {
+  for (let i = 0; i < 4; i++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** A socket that was made a WebSocket, and does nothing by itself. */
+export async function upgraded(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1').setNoDelay(true)
+  socket.on('error', () => undefined)
+  const head = [
+    'GET /edge HTTP/1.1',
+    'Host: a',
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+  ]
+  socket.write(`${head.join('\r\n')}\r\n\r\n`)
+  await once(socket, 'data')
+  return socket
+}
+
 /** Runs it beside a listener. */
-async function listening(
+export async function listening(
   body: (running: Running, links: readonly Link[]) => Promise<string>,
 ): Promise<string> {
   const links: Link[] = []

@@ -26,6 +26,8 @@ export interface TestMesh {
   }[]
   /** The same, where a node was only asked for what it holds of the edge. */
   readonly asked: TestMesh['dials'][number][]
+  /** The same, where it was only to be ready. */
+  readonly standbys: TestMesh['dials'][number][]
   /** Sees each frame between an edge and its home, and says what goes on in its place. */
   tap: Tap | undefined
   /** How long frames take one way between an edge that dials from now on and its home. */
@@ -131,7 +133,9 @@ export async function testMesh(
     const link = tapped(near, (frame, way) => {
       return mesh.tap?.(frame, way, `http://${at.host}`) ?? [frame]
     })
-    const list = at.searchParams.has('p') ? mesh.asked : dials
+    const { searchParams: named } = at
+    const other = named.has('s') ? mesh.standbys : dials
+    const list = named.has('p') ? mesh.asked : other
     list.push({ url, atMs: clock.nowMs(), link, far })
     return link
   }
@@ -142,6 +146,7 @@ export async function testMesh(
     wire,
     dials,
     asked: [],
+    standbys: [],
     tap: undefined,
     legMs: 0,
     makeRtc,

@@ -1,4 +1,4 @@
-/** Coverage: which characters of `src` V8 has run so far, read off its own block counts. */
+/** Coverage: which characters of our own code V8 has run so far, read off its own block counts. */
 
 import { readFileSync } from 'node:fs'
 import { type Profiler, Session } from 'node:inspector'
@@ -23,7 +23,7 @@ export interface Coverage {
 /** For each file a byte per character: 1 where it ran. */
 export type Reach = ReadonlyMap<string, Uint8Array>
 
-export function startCoverage(under: string): Coverage {
+export function startCoverage(under: readonly string[]): Coverage {
   const session = new Session()
   session.connect()
   session.post('Profiler.enable')
@@ -43,7 +43,7 @@ export function startCoverage(under: string): Coverage {
     session.post('Profiler.takePreciseCoverage', (_error, taken) => {
       scripts = taken?.result ?? []
     })
-    const own = scripts.filter(({ url }) => url.startsWith(under))
+    const own = scripts.filter(({ url }) => under.some((folder) => url.startsWith(folder)))
     return new Map(own.map((script) => [script.url, charsOf(script, textOf(script.url).length)]))
   }
 

@@ -7,9 +7,10 @@ import {
   mayDial,
   reachOf,
 } from '../../src/authority.ts'
-import { decodeBatch, decodeHead, isSignedByHome } from '../../src/batch.ts'
+import { decodeBatch, decodeHead, isSignedByHome, peekBatch, peekHead } from '../../src/batch.ts'
 import { equal, reader, utf8, writer } from '../../src/bytes.ts'
 import { manualClock, settle } from '../../src/clock.ts'
+import { readHello } from '../../src/edge/greeting.ts'
 import { decodePlain, encodePlain } from '../../src/edge/items.ts'
 import { presenceOfOpening } from '../../src/edge/sealing.ts'
 import { decodeProof as decodeCharge, isProved, peekProof } from '../../src/equivocation.ts'
@@ -63,11 +64,23 @@ const decoders: Readonly<Record<string, Decoder>> = {
   },
   batch: {
     seeds: [samples.batch],
-    decode: (bytes) => void isSignedByHome(NETWORK, decodeBatch(bytes)),
+    decode: (bytes) => {
+      const { home, epoch, index } = peekBatch(bytes)
+      const batch = decodeBatch(bytes)
+      const isSame = batch.home === home && batch.epoch === epoch && batch.index === index
+      must(isSame, 'A look at the batch tells something else')
+      isSignedByHome(NETWORK, batch)
+    },
   },
   head: {
     seeds: [samples.head],
-    decode: (bytes) => void isSignedByHome(NETWORK, decodeHead(bytes)),
+    decode: (bytes) => {
+      const { epoch, index, beat } = peekHead(bytes)
+      const head = decodeHead(bytes)
+      const isSame = head.epoch === epoch && head.index === index && head.beat === beat
+      must(isSame, 'A look at the head tells something else')
+      isSignedByHome(NETWORK, head)
+    },
   },
   charge: {
     seeds: [samples.contradiction, samples.forgery],
@@ -78,8 +91,10 @@ const decoders: Readonly<Record<string, Decoder>> = {
   },
   hello: {
     seeds: [samples.hello],
+    codes: ['BAD_FRAME', 'VERSION_MISMATCH', 'NETWORK_MISMATCH', 'CLOCK_SKEW'],
     decode: (bytes) => {
       const again = encodeHello(decodeHello(bytes))
+      readHello(NETWORK, bytes, 0)
       sameAgain(again, bytes.subarray(0, again.length))
     },
   },

@@ -12,6 +12,7 @@ import {
   type FoundList,
   FRAME,
 } from '../../src/messages.ts'
+import type { Presence } from '../../src/records.ts'
 import { EDGE_METHOD } from '../../src/rpc.ts'
 import { NETWORK, tagOf } from '../../test/fixtures/samples.ts'
 import { advertOf, PEERS, type Play, peerOf, presenceOf, say, TAG } from './home-play.ts'
@@ -19,6 +20,13 @@ import { editIf, type Step } from './program.ts'
 import { codeOfArg } from './world.ts'
 
 export const CLOCKS: readonly number[] = [0, 1, 2 ** 48, 2 ** 48 + 1, 2 ** 53 - 1, 1e12, 1.9e12]
+
+/** What it says that it holds of the edge: nothing, the edge's own presence, or another's. */
+const HELD: readonly ((play: Play) => Presence | undefined)[] = [
+  () => undefined,
+  (play) => play.proof && decodeProof(play.proof).presence,
+  (play) => presenceOf(play, peerOf(0)),
+]
 
 export function hello(play: Play, step: Step): void {
   const { arg } = step
@@ -32,7 +40,7 @@ export function hello(play: Play, step: Step): void {
     challenge: play.challenge,
     nowMs,
     topics: arg & 1 ? [{ tag: TAG, hasPeer: false, ...listOf(play, arg) }] : [],
-    held: undefined,
+    held: HELD[(arg >> 1) % HELD.length]?.(play),
   })
   say(play, editIf(step, true, frame), step)
 }

@@ -3,6 +3,7 @@
 import { signBatch, signHead } from '../../src/batch.ts'
 import { concat, fromHex, writer } from '../../src/bytes.ts'
 import { hash, SIGNATURE_BYTES, type SignedType, sign } from '../../src/crypto.ts'
+import { encodeContradiction, encodeForgery } from '../../src/equivocation.ts'
 import type { Identity } from '../../src/identity.ts'
 import { FRAME } from '../../src/messages.ts'
 import { sealNext } from '../../src/noise.ts'
@@ -104,6 +105,19 @@ export function headOf(play: Play, home: TestHome): Uint8Array {
     edges: state.claims.size,
     contact: { dhtKey: undefined, urls: ['http://127.0.0.1:4999'], vias: [] },
   }).bytes
+}
+
+/** Proves that a home lies, or seems to: by two different batches, or by what no edge has signed. */
+export function accuse(play: Play, step: Step): void {
+  const home = homeOf(play, step.arg)
+  const last = home.batches.at(-1)
+  if (!last) return
+  const twin = signBatch(NETWORK, home.identity.keys, {
+    ...last,
+    stateHash: hash([Uint8Array.of(step.arg)]),
+  })
+  const proof = step.arg & 4 ? encodeForgery(last, step.arg >> 5) : encodeContradiction(last, twin)
+  gossip(play, play.home, 3, editIf(step, true, proof), step)
 }
 
 /** Signs two different batches for one place in its log. */

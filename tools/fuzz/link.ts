@@ -4,7 +4,7 @@ import { concat, utf8 } from '../../src/bytes.ts'
 import { SignalMeshError } from '../../src/errors.ts'
 import { encodeBye, FRAME } from '../../src/messages.ts'
 import { tagOf, testHome } from '../../test/fixtures/samples.ts'
-import { equivocate, gossipBatch, gossipHead, say } from './link-log.ts'
+import { accuse, equivocate, gossipBatch, gossipHead, say } from './link-log.ts'
 import { advance, type Do, EPOCH, type Line, link, open, type Play, sendRaw } from './link-play.ts'
 import { answer, request, signal } from './link-requests.ts'
 import { mutateProgram, plainStep, readProgram, writeProgram } from './program.ts'
@@ -39,6 +39,7 @@ const STEPS: readonly Do[] = [
     for (let i = 0; last && i < step.arg * 2; i++) say(play, last, plainStep(0))
   },
   (play, step) => say(play, concat(Uint8Array.of(FRAME.gossip), utf8('packet')), step),
+  accuse,
 ]
 
 let plays = 0
@@ -104,6 +105,7 @@ export const neighbourTarget: Target = {
     steps([10, 0], [10, 1], [10, 5], [10, 2], [13, 7], [14, 68]),
     steps([12], [15, 0xff], [10], [15, 0xff], [4], [5], [6], [8]),
     steps([16], [3, 0xff], [3, 0xff]),
+    steps([7], [17], [7, 8], [7, 9], [17, 4], [17, 3], [8]),
   ],
   mutate,
   ...inWorld(250, (world, input) => play(world, input, true)),

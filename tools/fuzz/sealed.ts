@@ -41,7 +41,7 @@ const ROUNDS = 80
 function say(_play: Play, from: End, _to: End, step: Step): void {
   const text = `${from.initiator ? 'a' : 'b'}${from.said.length}`
   const long = step.arg > 0xf0 ? 40_000 : step.arg
-  const items: Item[] = [{ kind: 'transceiver', media: text.padEnd(long, '.') }]
+  const items: Item[] = [{ kind: 'description', type: 'offer', sdp: text.padEnd(long, '.') }]
   try {
     if (from.initiator && !from.sealed.canSend) from.sealed.open(samples.presence, items)
     else if (!from.sealed.canSend) return
@@ -108,7 +108,7 @@ function makeEnds(clock: ManualClock): readonly [End, End] {
       topicKey: () => tagOf(3),
       send: (frame) => void out.push(frame),
       onItems: (items) => {
-        for (const item of items) heard.push(item.kind === 'transceiver' ? item.media : item.kind)
+        for (const item of items) heard.push(item.kind === 'description' ? item.sdp : item.kind)
       },
     })
     return { sealed, initiator: own === 0, out, said: [], heard, forged: 0 }

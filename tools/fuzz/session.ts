@@ -1,9 +1,10 @@
 /** A hostile edge at a node: any frames in any order, before and after a good proof. */
 
-import { utf8 } from '../../src/bytes.ts'
+import { toHex, utf8 } from '../../src/bytes.ts'
 import { boxKeyPair } from '../../src/crypto.ts'
 import { FRAME } from '../../src/messages.ts'
-import { identityOf } from '../../test/fixtures/samples.ts'
+import { topicTag } from '../../src/topic.ts'
+import { identityOf, tagOf } from '../../test/fixtures/samples.ts'
 import {
   editIf,
   mutateProgram,
@@ -63,7 +64,7 @@ async function play(world: World, input: Uint8Array): Promise<void> {
 }
 
 function open(play: Play, arg: number): void {
-  const link = play.world.dial()
+  const link = play.world.dial(queryOf(play.world, arg))
   const socket: Socket = {
     link,
     identity: identityOf(700 + (arg % 3)),
@@ -77,6 +78,13 @@ function open(play: Play, arg: number): void {
     socket.closed = true
   })
   play.sockets.push(socket)
+}
+
+/** Asks for samples: of topics with and without edges, and of an edge with and without a home. */
+function queryOf({ here }: World, arg: number): string {
+  const tags = [topicTag('main', TOPIC), tagOf(arg)].map(toHex).slice(0, (arg >> 2) % 3)
+  const edges = [here.id, toHex(tagOf(arg))].slice(0, (arg >> 4) % 2)
+  return `?${[...tags.map((tag) => `t=${tag}`), ...edges.map((edge) => `p=${edge}`)].join('&')}`
 }
 
 function checkSocket(socket: Socket): void {
@@ -102,6 +110,7 @@ function seeds(): Uint8Array[] {
     [plainStep(proof, 0xc0), plainStep(request, 3), plainStep(flood, 0xff), plainStep(wait, 0xff)],
     [plainStep(proof), plainStep(open), plainStep(proof), plainStep(close), plainStep(request, 7)],
     [plainStep(wait, 0xff), plainStep(proof)],
+    [plainStep(open, 0x18), plainStep(open, 0x14), plainStep(proof), plainStep(open, 8)],
     [plainStep(request, 3), plainStep(proof)],
     [plainStep(proof), plainStep(signal, 1), plainStep(flood, 0xff), plainStep(again)],
     [plainStep(proof), plainStep(request, 13), plainStep(close), plainStep(open), plainStep(proof)],

@@ -35,8 +35,8 @@ export interface World {
   readonly there: Edge
   /** What went wrong where nobody could throw it. */
   readonly troubles: Finding[]
-  /** An edge's socket at `node`. Unlike the mesh's own, nobody else keeps a hold of it. */
-  dial(): Link
+  /** An edge's socket at `node`, its URL with this query; nobody else keeps a hold of it. */
+  dial(query?: string): Link
   /** The far end of a fresh mesh link to `node`. */
   link(nodeIsInitiator: boolean): Link
   /** Waits until the hostile party must be forgotten, and looks at everything. */
@@ -59,9 +59,9 @@ export async function makeWorld(): Promise<World> {
   const standing = stateOf(mesh)
 
   const info = { remoteAddress: '198.51.100.66' }
-  const dial = (): Link => {
+  const dial = (query = ''): Link => {
     const [near, far] = linkPair()
-    const accept = node.upgrade(new Request(`${mesh.urlOf(node)}/edge`), info)
+    const accept = node.upgrade(new Request(`${mesh.urlOf(node)}/edge${query}`), info)
     if (typeof accept !== 'function') throw new Finding('The node refused the socket')
     accept(far)
     return near
@@ -72,7 +72,7 @@ export async function makeWorld(): Promise<World> {
     if (troubles[0]) throw troubles.splice(0)[0]
     must(here.home.state === 'open', `The edge at home here is ${here.home.state}`)
     const urls = [mesh.urlOf(node)]
-    const ground = { clock: mesh.clock, makeRtc: rtcWorld(mesh.clock), dial }
+    const ground = { clock: mesh.clock, makeRtc: rtcWorld(mesh.clock), dial: () => dial() }
     const newcomer = await during(joinOn(ground, { network: 'main', urls }), mesh.clock)
     for (const [seeker, ids] of [
       [newcomer, [here.id, there.id]],
