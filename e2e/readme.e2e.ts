@@ -6,22 +6,21 @@ import type { Page } from './browser.ts'
 import { prepareStages, TEST_TIMEOUT_MS } from './support/stage.ts'
 import { DONE_WITHIN_MS } from './support/visitors.ts'
 
-const EXAMPLE = /<!-- example: browser -->\s*```html\n(.*?)\n```/s
+const README = readFileSync(`${import.meta.dirname}/../README.md`, 'utf8')
 
 const test = suite('readme', { timeoutMs: TEST_TIMEOUT_MS })
 const openStage = prepareStages(test)
 
-test('its browser example makes two pages at two nodes greet each other', async () => {
-  const readme = readFileSync(`${import.meta.dirname}/../README.md`, 'utf8')
-  const [, example] = readme.match(EXAMPLE) ?? []
-  assert.ok(example, 'README.md has an HTML block marked "<!-- example: browser -->"')
-  // The example names no network, so it asks for the one that a node has by default.
-  const stage = await openStage(2, { network: 'main' })
-  const pages = await Promise.all([stage.show(0, example), stage.show(1, example)])
-  const [first, second] = await Promise.all(pages.map(greetingOn))
-  console.log(`the example's pages show: ${first} | ${second}`)
-  assert.is.not(first, second, 'each shows the greeting of the other')
-})
+for (const name of ['browser', 'room']) {
+  test(`its ${name} example makes two pages at two nodes greet each other`, async () => {
+    const example = exampleOf(name)
+    // The examples name no network, so they ask for the one that a node has by default.
+    const stage = await openStage(2, { network: 'main' })
+    const pages = await Promise.all([stage.show(0, example), stage.show(1, example)])
+    const [first, second] = await Promise.all(pages.map(greetingOn))
+    assert.is.not(first, second, 'each shows the greeting of the other')
+  })
+}
 
 test.run()
 
@@ -32,4 +31,11 @@ async function greetingOn(page: Page): Promise<string> {
   const text = (await body.textContent())?.trim() ?? ''
   assert.match(text, /^Hello from [0-9a-f]{8}\.$/)
   return text
+}
+
+function exampleOf(name: string): string {
+  const block = new RegExp(`<!-- example: ${name} -->\\s*\`\`\`html\\n(.*?)\\n\`\`\``, 's')
+  const example = README.match(block)?.[1]
+  if (!example) throw new Error(`README.md has no HTML block marked "<!-- example: ${name} -->"`)
+  return example
 }

@@ -130,6 +130,10 @@ export const MAX_REQUESTS_IN_FLIGHT: number = 256
 export const MAX_SEEN_PACKETS: number = 20_000
 /** Milliseconds for which they are remembered; no packet is on its way through a mesh for longer. */
 export const SEEN_PACKETS_MS: number = 60_000
+/** Hashes in one word of the tree; more packets than a mesh of the most homes makes while they are gathered. */
+export const MAX_HASHES_PER_WORD: number = 128
+/** Packets that one neighbour has and this node has not, waited for at once: one word's. */
+export const MAX_MISSING_PER_NEIGHBOUR: number = MAX_HASHES_PER_WORD
 /** Snapshots kept while somebody pulls them page by page; each may be a home's 64 MiB. */
 export const MAX_KEPT_SNAPSHOTS: number = 4
 /** Signals that wait for one link to be dialled: a dozen connects with 20 candidates each. */
@@ -216,6 +220,10 @@ export const GOSSIP_RECORDS_BURST: number = 20_000
 export const GOSSIP_HEADS_PER_SECOND: number = 1_000
 /** And at once: two of each home that there can be. */
 export const GOSSIP_HEADS_BURST: number = 8_192
+/** Words of the tree per second from one neighbour: twice as many as packets are told of in. */
+export const TREE_WORDS_PER_SECOND: number = 40
+/** And at once: ten seconds of that, for a link that was busy. */
+export const TREE_WORDS_BURST: number = 400
 /** Homes unknown so far, per second from one neighbour: new names cost nothing to make up. */
 export const NEW_HOMES_PER_SECOND: number = 8
 /** And at once: the mesh that a newcomer meets. */
@@ -249,6 +257,8 @@ export const REFUSAL_LINES_BURST: number = 16
 export const MAX_BUFFERED_BYTES: number = 1024 * KIB
 /** Bytes of all signals held until a word about them may have come: 2,000 of 2 KiB. */
 export const MAX_HELD_BYTES: number = 4 * 1024 * KIB
+/** Bytes of packets kept for neighbours that ask: some seconds of all that one neighbour may bring. */
+export const MAX_KEPT_PACKETS_BYTES: number = 4 * 1024 * KIB
 /** Bytes of all signals that wait for links to be dialled. */
 export const MAX_WAITING_BYTES: number = 8 * 1024 * KIB
 
@@ -289,6 +299,10 @@ export const HEARTBEAT_MS: number = 10 * SECOND_MS
 export const HOME_EXPIRES_MS: number = 35 * SECOND_MS
 /** Changes are gathered for this long before a batch is signed. */
 export const BATCH_AFTER_MS: number = 20
+/** Hashes of new packets are gathered for this long before the lazy neighbours are told. */
+export const HAVE_AFTER_MS: number = 50
+/** A packet that a neighbour named is asked for when it has not come by then: ways across an ocean differ by less. */
+export const GRAFT_AFTER_MS: number = 200
 /** An edge's records live for this long unless signed again. */
 export const RECORD_TTL_MS: number = 2 * HOUR_MS
 /** An edge signs its records again after about this long. */

@@ -14,7 +14,7 @@ import type { Clock } from './clock.ts'
 import { createDirectory, type Directory } from './directory.ts'
 import { differsFromKept, type Said } from './equivocation.ts'
 import { asMeshError, isHomesFault, SignalMeshError } from './errors.ts'
-import { createGossip } from './gossip.ts'
+import { createGossip, type Verdict } from './gossip.ts'
 import { createHomeLog, type HomeLog } from './homelog.ts'
 import type { Identity, NodeId } from './identity.ts'
 import { HOME_EXPIRES_MS, MAX_RISES } from './limits.ts'
@@ -75,37 +75,40 @@ export function createMesh(options: MeshOptions): Mesh {
   const watchSkew = createSkewWatch(log)
   let rises = 0
 
-  /** Whether to hear of the home; what there is no place for is not passed on either. */
-  const isWelcome = (home: NodeId, from: NodeId): boolean => {
-    if (directory.homes.has(home)) return true
+  /** Whether there is a place for the home; else it is not passed on either. */
+  const isWelcome = (home: NodeId): boolean => {
     try {
       admission.checkHome(directory, home)
     } catch (error) {
       admission.noteRefusal('home', home, asMeshError(error))
       return false
     }
-    return pace.takesHome(from)
+    return true
   }
 
   /** Says who signed the data if it is news, so that only that is passed on. */
-  const check = (data: Uint8Array, from: NodeId): NodeId | undefined => {
+  const check = (data: Uint8Array, from: NodeId): Verdict => {
     if (data[0] === DATA.proof) {
       // Who believes it tells its own neighbours; this packet goes no further.
       quarantine.hear(data.subarray(1))
-      return undefined
+      return 'done'
     }
     // Most packets are copies of one that came before, so they are not read further than this.
     const isNew = isNewsHere(directory, data)
-    if (!isNew && !isOddHere(directory, data)) return undefined
+    if (!isNew && !isOddHere(directory, data)) return 'done'
     const signed = decode(data)
-    if (signed.home === identity.id || !isWelcome(signed.home, from)) return undefined
+    if (signed.home === identity.id) return 'done'
+    if (!directory.homes.has(signed.home)) {
+      if (!isWelcome(signed.home)) return 'done'
+      if (!pace.takesHome(from)) return 'later'
+    }
     // Before the signature is checked, which costs the most.
-    if (!pace.takesNews(from, signed)) return undefined
+    if (!pace.takesNews(from, signed)) return 'later'
     if (isSignedByHome(networkId, signed)) {
-      if (!pace.takesOfHome(signed)) return undefined
-      if (isNew) return signed.home
+      if (!pace.takesOfHome(signed)) return 'later'
+      if (isNew) return { origin: signed.home }
       take(signed, from)
-      return undefined
+      return 'done'
     }
     throw new SignalMeshError(
       'BAD_SIGNATURE',
@@ -131,9 +134,11 @@ export function createMesh(options: MeshOptions): Mesh {
 
   const gossip = createGossip({
     id: identity.id,
+    clock,
     send: (neighbour, packet) => {
       neighbours.send(neighbour, concat(Uint8Array.of(FRAME.gossip), packet))
     },
+    sendWord: (neighbour, frame) => void neighbours.send(neighbour, frame),
     takes: pace.takesPacket,
     check,
     deliver: (data, from) => take(decode(data), from),
@@ -168,6 +173,7 @@ export function createMesh(options: MeshOptions): Mesh {
     admission,
     serve: () => sync.serve,
     onGossip: gossip.receive,
+    onTree: gossip.receiveWord,
     onSignal: options.onSignal,
     onUp: (id) => {
       gossip.setNeighbours(neighbours.ids)

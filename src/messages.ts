@@ -30,6 +30,7 @@ export const FRAME = {
   pong: 8,
   bye: 9,
   gossip: 10,
+  tree: 11,
 } as const
 
 export const PING: Uint8Array = Uint8Array.of(FRAME.ping)

@@ -23,6 +23,7 @@ export interface NeighboursOptions {
   readonly admission: Pick<Admission, 'admits' | 'isListed' | 'reserves' | 'noteRefusal'>
   serve(from: NodeId): Serve
   onGossip(packet: Uint8Array, from: NodeId): void
+  onTree(frame: Uint8Array, from: NodeId): void
   onSignal(frame: Uint8Array, from: NodeId): void
   onUp(id: NodeId): void
   /** `goodbye` is the code with which the node itself ended the link, if it did. */
@@ -123,6 +124,7 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       if (neighbour.alive.heard(frame)) return
       if (frame[0] === FRAME.signal) options.onSignal(frame, remote)
       else if (frame[0] === FRAME.gossip) options.onGossip(frame.subarray(1), remote)
+      else if (frame[0] === FRAME.tree) options.onTree(frame, remote)
       else if (frame[0] === FRAME.rpc) neighbour.rpc.receive(frame)
       else if (frame[0] === FRAME.bye) {
         neighbour.goodbye = decodeBye(frame).code

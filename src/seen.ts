@@ -11,25 +11,22 @@ export interface Kept {
 }
 
 export interface Seen {
-  has(id: string): boolean
-  /** Remembers a packet, whole if it may be asked for. */
-  add(id: string, packet?: Kept): void
+  /** Of whom a packet was that has been here. */
+  originOf(id: string): NodeId | undefined
+  /** Remembers a packet, whole where data is given. */
+  add(id: string, origin: NodeId, data?: Uint8Array): void
   /** The packet if it is still here, once for each neighbour: who asks again gets nothing. */
   giveTo(neighbour: NodeId, id: string): Kept | undefined
 }
 
-interface Whole extends Kept {
-  readonly given: Set<NodeId>
-}
-
 export function createSeen(clock: Clock): Seen {
-  /** When each was seen, the eldest first. */
-  const seen = new Map<string, number>()
-  const whole = new Map<string, Whole>()
+  /** The eldest first. */
+  const seen = new Map<string, { readonly origin: NodeId; readonly atMs: number }>()
+  const whole = new Map<string, Kept & { readonly given: Set<NodeId> }>()
   let bytes = 0
 
   const forget = (): void => {
-    for (const [id, atMs] of seen) {
+    for (const [id, { atMs }] of seen) {
       const isOld = clock.monotonicMs() - atMs >= SEEN_PACKETS_MS
       if (!isOld && seen.size <= MAX_SEEN_PACKETS) break
       seen.delete(id)
@@ -42,13 +39,13 @@ export function createSeen(clock: Clock): Seen {
   }
 
   return {
-    has: (id) => seen.has(id),
-    add: (id, packet) => {
-      if (!seen.has(id)) seen.set(id, clock.monotonicMs())
-      if (packet && !whole.has(id)) {
-        // A copy: what came over a link is part of a larger buffer.
-        whole.set(id, { origin: packet.origin, data: packet.data.slice(), given: new Set() })
-        bytes += packet.data.length
+    originOf: (id) => seen.get(id)?.origin,
+    add: (id, origin, data) => {
+      if (!seen.has(id)) seen.set(id, { origin, atMs: clock.monotonicMs() })
+      if (data && !whole.has(id)) {
+        // A copy: what came over a link may be part of a larger buffer.
+        whole.set(id, { origin, data: data.slice(), given: new Set() })
+        bytes += data.length
       }
       forget()
     },

@@ -1,10 +1,10 @@
 /** Gossip: what one node publishes reaches every other once, and nothing unchecked is passed on. */
 
 import { concat, fromHex, fromUtf8, toHex, utf8 } from '../src/bytes.ts'
-import { settle } from '../src/clock.ts'
+import { manualClock, settle } from '../src/clock.ts'
 import { hash } from '../src/crypto.ts'
 import { SignalMeshError } from '../src/errors.ts'
-import { createGossip, type Gossip, readPacket } from '../src/gossip.ts'
+import { createGossip, type Gossip, readPacket, writePacket } from '../src/gossip.ts'
 import { MAX_PROOF_BYTES } from '../src/limits.ts'
 import { codeOf } from './fixtures/errors.ts'
 import { identityOf } from './fixtures/samples.ts'
@@ -229,19 +229,25 @@ function network(size: number, links: readonly (readonly [number, number])[]): N
   const allowed = new Set(['news', 'more', 'lies'])
   const busy = new Set<string>()
   let origin = idOf(0)
+  const clock = manualClock()
   const nodes = ids.map((id, i) =>
     createGossip({
       id,
+      clock,
       send: (neighbour, bytes) => {
         const to = ids.indexOf(neighbour)
         sent.push({ from: i, to })
         const copy = Uint8Array.from(bytes)
         queueMicrotask(() => nodes[to]?.receive(copy, id))
       },
+      sendWord: (neighbour, frame) => {
+        const to = ids.indexOf(neighbour)
+        queueMicrotask(() => nodes[to]?.receiveWord(frame, id))
+      },
       takes: (neighbour) => !busy.has(`${i} ${neighbour}`),
       check: (data) => {
-        if (fromUtf8(data) === 'old') return undefined
-        if (allowed.has(fromUtf8(data))) return origin
+        if (fromUtf8(data) === 'old') return 'done'
+        if (allowed.has(fromUtf8(data))) return { origin }
         throw new SignalMeshError('BAD_SIGNATURE', 'Not signed')
       },
       deliver: (data, from) => delivered[i]?.push({ text: fromUtf8(data), from }),

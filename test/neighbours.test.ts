@@ -309,6 +309,7 @@ function nodeOf(number: number, clock: ManualClock, members: Members = NO_MEMBER
       if (node.refuseGossip) throw new SignalMeshError('BAD_SIGNATURE', 'Not signed')
       heard.push(`gossip ${from} ${packet}`)
     },
+    onTree: (frame, from) => heard.push(`tree ${from} ${frame}`),
     onSignal: (frame, from) => heard.push(`signal ${from} ${frame}`),
     onUp: (id) => told.push(`up ${id}`),
     onDown: (id, goodbye) => told.push(`down ${id} ${goodbye ?? ''}`.trimEnd()),

@@ -60,9 +60,11 @@ function gossipOf() {
   const from = identityOf(1).id
   const gossip = createGossip({
     id: identityOf(2).id,
+    clock: manualClock(),
     send: () => undefined,
+    sendWord: () => undefined,
     takes: () => true,
-    check: () => from,
+    check: () => ({ origin: from }),
     deliver: () => {
       delivered.count += 1
     },
