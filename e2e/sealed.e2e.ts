@@ -102,14 +102,15 @@ async function record(client?: Uint8Array): Promise<{ recorded: Buffer; secrets:
   assert.is(await ann.connects(ben.id), undefined)
   await ben.isConnected(ann.id)
   await chat(ann, ben)
+  const descriptions = [await ann.descriptionTo(ben.id), await ben.descriptionTo(ann.id)] as const
   const files = readdirSync(folder)
   assert.is(files.length, 3, 'each node recorded')
   return {
     recorded: Buffer.concat(files.map((file) => readFileSync(join(folder, file)))),
     secrets: {
       'the topic’s name': Buffer.from(TOPIC),
-      ...secretsOf(await ann.descriptionTo(ben.id), 'Ann'),
-      ...secretsOf(await ben.descriptionTo(ann.id), 'Ben'),
+      ...secretsOf(descriptions[0], 'Ann'),
+      ...secretsOf(descriptions[1], 'Ben'),
     },
   }
 }

@@ -25,7 +25,7 @@ export interface Visitor {
   connectionTo(peer: string): Promise<{ state: string; count: number }>
   /** From now on, or no more, sockets that the page opens reach nothing. */
   cutOff(is: boolean): Promise<void>
-  /** The session description of this end of the connection, with all its candidates. */
+  /** This end's session description, once it has all candidates and the home has got them. */
   descriptionTo(peer: string): Promise<string>
   /** The NodeId of the home; empty while there is none. */
   home(): Promise<string>
@@ -157,8 +157,18 @@ function visitorOf(page: Page, id: string, topic: string, reached: ReadonlySet<s
       }, is),
     descriptionTo: (peer) =>
       page.evaluate(
-        (peer) => kit.friends.get(peer)?.connection.rtc.localDescription?.sdp ?? '',
-        peer,
+        async ({ peer, topic }) => {
+          const rtc = kit.friends.get(peer)?.connection.rtc as RTCPeerConnection
+          while (rtc.iceGatheringState !== 'complete') {
+            await new Promise((resolve) =>
+              rtc.addEventListener('icegatheringstatechange', resolve, { once: true }),
+            )
+          }
+          // Comes behind the candidates on the way to the home.
+          await kit.edge.discover(topic)
+          return rtc.localDescription?.sdp ?? ''
+        },
+        { peer, topic },
       ),
     home: () => page.evaluate(() => kit.edge.home.nodeId),
     losesHome: () =>
