@@ -216,7 +216,8 @@ function readContact(r: Reader): Contact {
   const viaCount = r.u8()
   if (viaCount > MAX_VIAS) throw badFrame(`${viaCount} ways to one node`)
   const vias = Array.from({ length: viaCount }, () => toHex(r.bytes(KEY_BYTES)))
-  return { dhtKey: dhtKey.length ? dhtKey : undefined, urls, vias }
+  // A copy, for it is kept for longer than the frame that it came in.
+  return { dhtKey: dhtKey.length ? dhtKey.slice() : undefined, urls, vias }
 }
 
 function writeOp(w: Writer, op: Op): void {

@@ -14,6 +14,8 @@ export interface Digest {
   /** The hashes of all buckets, one behind the other: what `hash` is the hash of. */
   buckets(): Uint8Array
   readonly size: number
+  /** How many records are in the bucket of this key. */
+  sizeBeside(key: string): number
 }
 
 export function createDigest(): Digest {
@@ -47,6 +49,7 @@ export function createDigest(): Digest {
     get size() {
       return size
     },
+    sizeBeside: (key) => buckets.get(fromHex(key.slice(0, 2))[0] as number)?.size ?? 0,
   }
 }
 

@@ -112,8 +112,13 @@ export function createDirectory(networkId: Uint8Array, options: DirectoryOptions
     )
   }
 
+  const shows = ({ adverts }: Claim, tag: string): boolean => {
+    const advert = adverts.get(tag)
+    return advert !== undefined && !bad.has(advert)
+  }
+
   const visibleTags = (claim: Claim): string[] =>
-    [...claim.adverts.values()].filter((advert) => !bad.has(advert)).map((advert) => advert.tag)
+    [...claim.adverts.keys()].filter((tag) => shows(claim, tag))
 
   /** Whether `claim` takes the edge from `holder`: nobody erases another's edge unchecked. */
   const displaces = (claim: Claim, holder: Claim): boolean => {
@@ -123,16 +128,23 @@ export function createDirectory(networkId: Uint8Array, options: DirectoryOptions
     return holds(claim, claim.presence as Presence)
   }
 
-  const settle = (entry: PeerEntry, peer: PeerId, nowMs: number): void => {
+  /** `tag`: the one topic that may have changed, where nothing else did. */
+  const settle = (entry: PeerEntry, peer: PeerId, nowMs: number, tag?: string): void => {
     let winner = entry.winner && entry.claims.includes(entry.winner) ? entry.winner : undefined
     if (winner && !standing(winner, nowMs)) winner = undefined
     for (const claim of entry.claims) {
       if (claim === winner || !standing(claim, nowMs)) continue
+      // Who came first is checked too as soon as another contends, or a forgery could hide the edge.
+      if (winner && !holds(winner, winner.presence as Presence)) winner = undefined
       if (!winner || displaces(claim, winner)) winner = claim
     }
     size += Number(winner !== undefined) - Number(entry.winner !== undefined)
+    const isSame = winner === entry.winner
     entry.winner = winner
-    topics.set(peer, winner ? visibleTags(winner) : [])
+    // Not all of its topics for each advert: a home may bring as many as an edge may have at once.
+    if (isSame && tag !== undefined)
+      topics.turn(peer, tag, winner !== undefined && shows(winner, tag))
+    else topics.set(peer, winner ? visibleTags(winner) : [])
     const { boxKey } = entry
     entry.boxKey = winner?.presence?.boxKey
     if (boxKey && entry.boxKey && !equal(boxKey, entry.boxKey)) topics.renew(peer)
@@ -311,9 +323,9 @@ export function createDirectory(networkId: Uint8Array, options: DirectoryOptions
         else if (op.kind === 'remove-peer') removePeer(home, op.peer, op.seq)
         else removeAdvert(home, op.peer, op.tag, op.seq)
       })
-      const peer = op.kind === 'put' ? op.record.peer : op.peer
-      const entry = peers.get(peer)
-      if (entry) settle(entry, peer, nowMs)
+      const change = op.kind === 'put' ? op.record : op
+      const entry = peers.get(change.peer)
+      if (entry) settle(entry, change.peer, nowMs, 'tag' in change ? change.tag : undefined)
     },
     locate: (peer, nowMs) => locate(peer, undefined, nowMs),
     discover: (tag, limit, nowMs) => {

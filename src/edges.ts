@@ -9,10 +9,12 @@ import { SignalMeshError } from './errors.ts'
 import type { HomeLog } from './homelog.ts'
 import type { Identity, PeerId } from './identity.ts'
 import {
+  BUSY_RETRY_MS,
   MAX_DISCOVER,
   MAX_EDGES,
   MAX_EDGES_PER_ADDRESS,
   MAX_STANDBYS,
+  MAX_TARGET_BUFFERED_BYTES,
   MAX_TOPICS_PER_EDGE,
   MAX_WATCHES_PER_EDGE,
   MOVE_WITHIN_MS,
@@ -39,7 +41,10 @@ export interface EdgesOptions {
 export interface Edges {
   readonly host: SessionHost
   readonly count: number
-  /** Hands a frame to an edge here; false if it is not here. */
+  /**
+   * Hands a frame of others to an edge here; false if it is not here.
+   * @throws SignalMeshError `RATE_LIMITED` if too much waits for it: that is not its own doing
+   */
   deliver(peer: PeerId, frame: Uint8Array): boolean
   /** Ends sessions whose edge has a newer presence at another home, and records that have expired. */
   sweep(): void
@@ -101,6 +106,7 @@ export function createEdges(options: EdgesOptions): Edges {
     }
     checkPresence(session, presence)
     for (const advert of adverts) checkRecord(session, advert, presence.seq)
+    log.checkRoom([presence, ...adverts])
     if (replaced) forget(replaced)
     sessions.set(session.peer, session)
     const before = [...(log.state.claims.get(session.peer)?.adverts.keys() ?? [])]
@@ -134,6 +140,7 @@ export function createEdges(options: EdgesOptions): Edges {
     if (!adverts?.has(advert.tag) && (adverts?.size ?? 0) >= MAX_TOPICS_PER_EDGE) {
       throw new SignalMeshError('TOO_MANY', `An edge has at most ${MAX_TOPICS_PER_EDGE} topics`)
     }
+    log.checkRoom([advert])
     log.add({ kind: 'put', record: advert })
   }
 
@@ -207,7 +214,12 @@ export function createEdges(options: EdgesOptions): Edges {
     get count() {
       return sessions.size
     },
-    deliver: (peer, frame) => sessions.get(peer)?.send(frame) ?? false,
+    deliver: (peer, frame) => {
+      const session = sessions.get(peer)
+      if (!session) return false
+      if (session.link.bufferedBytes > MAX_TARGET_BUFFERED_BYTES) throw slowTarget(peer)
+      return session.send(frame)
+    },
     sweep: () => {
       const nowMs = clock.nowMs()
       for (const claim of [...log.state.claims.values()]) sweepClaim(claim, nowMs)
@@ -251,6 +263,12 @@ function changeFrame(
   return claim?.adverts.has(change.tag)
     ? encodePush({ tag, found: foundOf(claim, change.tag) })
     : undefined
+}
+
+function slowTarget(peer: PeerId): SignalMeshError {
+  return new SignalMeshError('RATE_LIMITED', `Too much waits for ${peer} already`, {
+    retryAfterMs: BUSY_RETRY_MS,
+  })
 }
 
 function staleRecord(newer: Presence): SignalMeshError {

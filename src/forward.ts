@@ -26,7 +26,7 @@ import { createWords } from './words.ts'
 export interface ForwardOptions extends Omit<RoutesOptions, 'onSent' | 'onRefused'> {
   readonly identity: Identity
   readonly networkId: Uint8Array
-  /** Hands a frame to an edge here; false if it is not here. */
+  /** Hands a frame to an edge here; false if it is not here. Throws `RATE_LIMITED` if too much waits for it. */
   deliver(peer: PeerId, frame: Uint8Array): boolean
   /** Whether this node names the other as a way to it. */
   isVia(node: NodeId): boolean
@@ -63,6 +63,14 @@ export function createForward(options: ForwardOptions): Forward {
   const where = createWhereabouts(options)
   const opens = createOpens(clock)
 
+  const tell = (peer: PeerId, control: Uint8Array): void => {
+    try {
+      options.deliver(peer, control)
+    } catch {
+      // Who reads too slowly for one word more sends its signal again by itself.
+    }
+  }
+
   /** Tells the sender, who is an edge here or somewhere behind `link`. */
   const refuse = (frame: Uint8Array, error: SignalMeshError, link?: NodeId): void => {
     counters.refused += 1
@@ -70,7 +78,7 @@ export function createForward(options: ForwardOptions): Forward {
     if (classOf(frame) === CLASS.control) return
     const hops = link === undefined || fromHomeOf(frame) === link ? 1 : MAX_HOPS
     const control = encodeControl(networkId, frame, error, identity.keys.publicKey, hops)
-    if (link === undefined) options.deliver(fromOf(frame), control)
+    if (link === undefined) tell(fromOf(frame), control)
     else options.send(link, control)
   }
 
@@ -89,7 +97,7 @@ export function createForward(options: ForwardOptions): Forward {
   }
 
   /** Sends a signal of an edge here on its way. */
-  const route = (frame: Uint8Array, isRetry: boolean): void => {
+  const route = (frame: Uint8Array, isRetry: boolean, address = ''): void => {
     try {
       if (deliver(frame)) {
         counters.delivered += 1
@@ -97,7 +105,7 @@ export function createForward(options: ForwardOptions): Forward {
       }
       const home = where.homeOf(toOf(frame))
       if (!home || home === identity.id) throw unknownPeer(frame)
-      routes.send(frame, home, isRetry)
+      routes.send(frame, home, isRetry, address)
     } catch (error) {
       refuse(frame, asMeshError(error))
     }
@@ -134,7 +142,7 @@ export function createForward(options: ForwardOptions): Forward {
         refuse(frame, asMeshError(error))
         return
       }
-      route(frame, false)
+      route(frame, false, address)
     },
     fromNode: (frame, link) => {
       checkSignal(networkId, frame)

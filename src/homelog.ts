@@ -1,6 +1,7 @@
 /** A home's own log: gathers changes of its edges, signs them in batches, says where it stands. */
 
 import { type Contact, type Head, type Op, opBytes, signBatch, signHead } from './batch.ts'
+import { checkOwnCaps } from './caps.ts'
 import { type HomeState, recordsOf } from './claims.ts'
 import type { Clock } from './clock.ts'
 import type { Directory } from './directory.ts'
@@ -12,11 +13,17 @@ import {
   MAX_KEPT_BATCHES_BYTES,
   MAX_OPS_PER_BATCH,
 } from './limits.ts'
+import type { EdgeRecord } from './records.ts'
 
 export interface HomeLog {
   readonly state: HomeState
-  /** Makes a change at once here, and for everybody with the next batch. */
+  /**
+   * Makes a change at once here, and for everybody with the next batch. One that follows from another,
+   * made while that is still told of, comes right after it.
+   */
   add(op: Op): void
+  /** @throws SignalMeshError `TOO_MANY` if the log cannot have these records as well */
+  checkRoom(records: readonly EdgeRecord[]): void
   /** Signs and multicasts what has gathered. */
   flush(): void
   /** Begins a new epoch with the edges that are here: an earlier life is still known to others. */
@@ -50,6 +57,8 @@ export function createHomeLog(options: HomeLogOptions): HomeLog {
   let pending: Op[] = []
   let pendingBytes = 0
   let cancelTimer: (() => void) | undefined
+  let queued: Op[] = []
+  let isBusy = false
 
   const flush = (): void => {
     cancelTimer?.()
@@ -68,15 +77,32 @@ export function createHomeLog(options: HomeLogOptions): HomeLog {
     options.publish(batch.bytes)
   }
 
-  const add = (op: Op): void => {
+  const make = (op: Op): void => {
     const bytes = opBytes(op)
     const full = pendingBytes + bytes > MAX_BATCH_BYTES - BATCH_FRAME_BYTES
     // The batch's hash is of the state right after its last change, so it is signed before the next.
     if (full || pending.length >= MAX_OPS_PER_BATCH) flush()
-    directory.apply(state, op, clock.nowMs())
+    // First, for who is told of the change may make this log be signed.
     pending.push(op)
     pendingBytes += bytes
     cancelTimer ??= clock.after(BATCH_AFTER_MS, flush)
+    directory.apply(state, op, clock.nowMs())
+  }
+
+  /** Makes what is queued, one change after the other; those who are told of one may queue more. */
+  const drain = (): void => {
+    if (isBusy) return
+    isBusy = true
+    try {
+      for (let op = queued.shift(); op; op = queued.shift()) make(op)
+    } finally {
+      isBusy = false
+    }
+  }
+
+  const add = (op: Op): void => {
+    queued.push(op)
+    drain()
   }
 
   return {
@@ -84,13 +110,21 @@ export function createHomeLog(options: HomeLogOptions): HomeLog {
       return state
     },
     add,
+    checkRoom: (records) => checkOwnCaps(state, records),
     flush,
     rise: (epoch) => {
       flush()
-      const records = recordsOf(state)
-      directory.drop(identity.id)
+      const puts = recordsOf(state).map((record): Op => ({ kind: 'put', record }))
+      isBusy = true
+      try {
+        directory.drop(identity.id)
+      } finally {
+        isBusy = false
+      }
       state = open(epoch)
-      for (const record of records) add({ kind: 'put', record })
+      // What was changed by those who heard of the end comes after what was there.
+      queued = [...puts, ...queued]
+      drain()
     },
     head: (contact) => {
       flush()
@@ -119,7 +153,8 @@ export function remember(
 ): void {
   state.position = { epoch: batch.epoch, index: batch.index }
   state.headHash = batch.hash
-  state.recent.push(batch.bytes)
+  // A copy, for a view would keep the whole page alive that the batch came in.
+  state.recent.push(batch.bytes.slice())
   let bytes = state.recent.reduce((sum, kept) => sum + kept.length, 0)
   while (state.recent.length > MAX_KEPT_BATCHES || bytes > MAX_KEPT_BATCHES_BYTES) {
     bytes -= (state.recent.shift() as Uint8Array).length

@@ -1,9 +1,16 @@
 /** Keep-alive: asks a silent link for a sign of life, and ends it when none comes. */
 
 import type { Clock } from './clock.ts'
-import { PING_AFTER_MS, SILENT_AFTER_MS } from './limits.ts'
+import {
+  MAX_BUFFERED_BYTES,
+  PING_AFTER_MS,
+  PONGS_BURST,
+  PONGS_PER_SECOND,
+  SILENT_AFTER_MS,
+} from './limits.ts'
 import type { Link } from './link.ts'
 import { FRAME, PING, PONG } from './messages.ts'
+import { createBucket, take } from './rate.ts'
 
 export interface KeepAlive {
   /** Notes that a frame came; true if it was a ping or pong and is done with. */
@@ -12,7 +19,11 @@ export interface KeepAlive {
 }
 
 /** A half-open socket tells nobody; only silence does. */
-export function keepAlive(link: Pick<Link, 'send' | 'close'>, clock: Clock): KeepAlive {
+export function keepAlive(
+  link: Pick<Link, 'send' | 'close' | 'bufferedBytes'>,
+  clock: Clock,
+): KeepAlive {
+  const pongs = createBucket(PONGS_PER_SECOND, PONGS_BURST)
   let heardAtMs = 0
   let elapsedMs = 0
   const tick = (): void => {
@@ -26,11 +37,18 @@ export function keepAlive(link: Pick<Link, 'send' | 'close'>, clock: Clock): Kee
     cancel = clock.after(PING_AFTER_MS, tick)
   }
   let cancel = clock.after(PING_AFTER_MS, tick)
+
+  /** Who asks without reading costs no more than any slow reader; one pong answers many pings. */
+  const answer = (): void => {
+    if (link.bufferedBytes > MAX_BUFFERED_BYTES) link.close('RATE_LIMITED')
+    else if (take(pongs, clock.monotonicMs()) === 0) link.send(PONG)
+  }
+
   return {
     heard: (frame) => {
       heardAtMs = elapsedMs
       if (frame.length !== 1) return false
-      if (frame[0] === FRAME.ping) link.send(PONG)
+      if (frame[0] === FRAME.ping) answer()
       return frame[0] === FRAME.ping || frame[0] === FRAME.pong
     },
     stop: () => cancel(),

@@ -72,6 +72,8 @@ export const MAX_STANDBYS: number = MAX_EDGES / 2
 export const MAX_EDGES_PER_ADDRESS: number = 512
 /** Records of one home: every edge's presence and a few adverts each. */
 export const MAX_RECORDS_PER_HOME: number = 100_000
+/** Records of one home in one of its 256 buckets, each hashed anew for a change: five times the mean of a full home. */
+export const MAX_RECORDS_PER_BUCKET: number = 2 * KIB
 /** Records of all homes in one directory; about 600 bytes each. */
 export const MAX_RECORDS: number = 1_000_000
 /** Bytes of all records in one directory: as many records at the 540 bytes that they usually take. */
@@ -134,6 +136,10 @@ export const SEEN_PACKETS_MS: number = 60_000
 export const MAX_HASHES_PER_WORD: number = 128
 /** Packets that one neighbour has and this node has not, waited for at once: one word's. */
 export const MAX_MISSING_PER_NEIGHBOUR: number = MAX_HASHES_PER_WORD
+/** Pulls of homes that go on over several pages, at once; others wait for their second page. */
+export const MAX_LONG_PULLS: number = 8
+/** Of these, from one neighbour, so that slow ones do not hold up what others serve. */
+export const MAX_LONG_PULLS_PER_NEIGHBOUR: number = MAX_LONG_PULLS / 4
 /** Snapshots kept while somebody pulls them page by page; each may be a home's 64 MiB. */
 export const MAX_KEPT_SNAPSHOTS: number = 4
 /** Signals that wait for one link to be dialled: a dozen connects with 20 candidates each. */
@@ -150,6 +156,10 @@ export const MAX_COUNTED: number = 10_000
 export const MAX_RISES: number = 3
 /** Homes that are being dialled at once; each is a DHT look-up with its packets. */
 export const MAX_DIALS: number = 32
+/** Of these, dials that one edge's signals began: it can name homes that nobody can reach. */
+export const MAX_DIALS_PER_EDGE: number = 4
+/** And those of one address (IPv6: one /64), which has as many PeerIds as it likes: a quarter. */
+export const MAX_DIALS_PER_ADDRESS: number = MAX_DIALS / 4
 /** Connection attempts that an edge has open at once; browsers allow about 500 RTC connections. */
 export const MAX_ATTEMPTS: number = 256
 /** Calls at one edge, its own and those of others, open ones too; who calls then is told `TOO_MANY`. */
@@ -212,7 +222,7 @@ export const REQUESTS_BURST: number = 200
 export const GOSSIP_BYTES_PER_SECOND: number = 1024 * KIB
 /** And at once: what a mesh says in a few seconds in which the link was busy. */
 export const GOSSIP_BYTES_BURST: number = 16 * 1024 * KIB
-/** Changes per second in new batches from one neighbour: a million edges that renew each hour, sevenfold. */
+/** Changes per second in new batches from one neighbour: a million edges, each in a topic, renew at 556 a second. */
 export const GOSSIP_RECORDS_PER_SECOND: number = 2_000
 /** And at once: the edges of a home that restarts. */
 export const GOSSIP_RECORDS_BURST: number = 20_000
@@ -224,6 +234,10 @@ export const GOSSIP_HEADS_BURST: number = 8_192
 export const TREE_WORDS_PER_SECOND: number = 40
 /** And at once: ten seconds of that, for a link that was busy. */
 export const TREE_WORDS_BURST: number = 400
+/** Words of homes that are old but odd, per second from one neighbour: heads that come late, or a proof of a lie. */
+export const OLD_WORDS_PER_SECOND: number = 20
+/** And at once: ten seconds of that, for a link that was busy. */
+export const OLD_WORDS_BURST: number = 200
 /** Homes unknown so far, per second from one neighbour: new names cost nothing to make up. */
 export const NEW_HOMES_PER_SECOND: number = 8
 /** And at once: the mesh that a newcomer meets. */
@@ -246,6 +260,14 @@ export const PULL_BYTES_PER_SECOND: number = 8 * 1024 * KIB
 export const HOME_PULL_BYTES_PER_SECOND: number = 2 * 1024 * KIB
 /** And of each at once: the largest home. */
 export const PULL_BYTES_BURST: number = 64 * 1024 * KIB
+/** Requests per second of one neighbour that are answered; the rest wait. Its pulls take a third at 48 KiB each. */
+export const NODE_REQUESTS_PER_SECOND: number = 500
+/** And at once: 3 MiB of answers, which may all be for who does not read. */
+export const NODE_REQUESTS_BURST: number = 64
+/** Pongs per second over one link: any answers all pings before it. */
+export const PONGS_PER_SECOND: number = 1
+/** And at once: an edge that wakes asks, and its clock asks too. */
+export const PONGS_BURST: number = 4
 /** Lines per second about refused nodes in the log, so that a flood of them does not fill the disk. */
 export const REFUSAL_LINES_PER_SECOND: number = 0.1
 /** And at once: enough to see what is going on. */
@@ -255,10 +277,14 @@ export const REFUSAL_LINES_BURST: number = 16
 
 /** A slow reader is closed above this many queued bytes: 16 of the largest frames. */
 export const MAX_BUFFERED_BYTES: number = 1024 * KIB
+/** Above this many queued bytes an edge is handed no signals, so that who sends them cannot end its session. */
+export const MAX_TARGET_BUFFERED_BYTES: number = MAX_BUFFERED_BYTES / 4
 /** Bytes of all signals held until a word about them may have come: 2,000 of 2 KiB. */
 export const MAX_HELD_BYTES: number = 4 * 1024 * KIB
 /** Bytes of packets kept for neighbours that ask: some seconds of all that one neighbour may bring. */
 export const MAX_KEPT_PACKETS_BYTES: number = 4 * 1024 * KIB
+/** Bytes of records gathered by unfinished pulls of all homes: one home's most. */
+export const MAX_GATHERED_BYTES: number = MAX_BYTES_PER_HOME
 /** Bytes of all signals that wait for links to be dialled. */
 export const MAX_WAITING_BYTES: number = 8 * 1024 * KIB
 
@@ -327,6 +353,8 @@ export const WITNESS_EVERY_MS: number = 10 * MINUTE_MS
 export const WITNESS_TIMEOUT_MS: number = 5 * SECOND_MS
 /** A request between nodes, or of an edge to its home, is answered by then. */
 export const REQUEST_TIMEOUT_MS: number = 10 * SECOND_MS
+/** How often a neighbour's link that is too full for an answer is looked at again. */
+export const ANSWER_AGAIN_MS: number = 50
 /** A pull of one home ends by then, so that a slow neighbour keeps no other from serving it. */
 export const PULL_TIMEOUT_MS: number = 2 * MINUTE_MS
 /** A node that is pulling a home itself lets a neighbour's pull wait for at most this long. */
@@ -345,6 +373,8 @@ export const ANCHOR_AFTER_MS: number = 1 * MINUTE_MS
 export const DIAL_TIMEOUT_MS: number = 8 * SECOND_MS
 /** A node that could not be dialled is not tried again for this long. */
 export const DIAL_RETRY_MS: number = 5 * SECOND_MS
+/** Each failure in a row doubles that, up to this: most such homes were never there. */
+export const DIAL_RETRY_MAX_MS: number = 1 * MINUTE_MS
 /** A word about a signal counts for this long after it went out; then its edge has sent it twice. */
 export const HELD_MS: number = 5 * SECOND_MS
 /** How long an edge is asked to wait when a link or a budget is full for the moment. */

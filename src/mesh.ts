@@ -103,9 +103,10 @@ export function createMesh(options: MeshOptions): Mesh {
       if (!pace.takesHome(from)) return 'later'
     }
     // Before the signature is checked, which costs the most.
-    if (!pace.takesNews(from, signed)) return 'later'
+    if (isNew ? !pace.takesNews(from, signed) : !pace.takesOld(from)) return 'later'
     if (isSignedByHome(networkId, signed)) {
-      if (!pace.takesOfHome(signed)) return 'later'
+      // Only what is news: or its old words, replayed by anybody, would leave no room for its new ones.
+      if (isNew && !pace.takesOfHome(signed)) return 'later'
       if (isNew) return { origin: signed.home }
       take(signed, from)
       return 'done'

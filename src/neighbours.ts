@@ -14,6 +14,7 @@ import { decodeBye, encodeBye, FRAME } from './messages.ts'
 import { createRpc, type Rpc, type Serve } from './rpc.ts'
 import type { MeshLinkInfo } from './runtime.ts'
 import { checkSlot, mayHandshake, type Slot } from './slots.ts'
+import { createTurns } from './turns.ts'
 
 export interface NeighboursOptions {
   readonly identity: Identity
@@ -62,6 +63,7 @@ interface Neighbour {
 export function createNeighbours(options: NeighboursOptions): Neighbours {
   const { identity, clock, log, admission } = options
   const boxKeys = boxKeyPair()
+  const turns = createTurns(clock)
   const neighbours = new Map<NodeId, Neighbour>()
   const handshakes = new Set<MeshLinkInfo>()
   let closing = false
@@ -93,7 +95,7 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
     const rpc = createRpc({
       clock,
       send: (frame) => link.send(frame),
-      serve: options.serve(remote),
+      serve: turns(remote, link, options.serve(remote)),
     })
     const alive = keepAlive(link, clock)
     const sinceMs = existing?.sinceMs ?? clock.monotonicMs()

@@ -2,12 +2,15 @@
 
 import type { Clock } from './clock.ts'
 import { SignalMeshError } from './errors.ts'
-import type { NodeId } from './identity.ts'
+import type { NodeId, PeerId } from './identity.ts'
 import {
   BUSY_RETRY_MS,
+  DIAL_RETRY_MAX_MS,
   DIAL_RETRY_MS,
   DIAL_TIMEOUT_MS,
   MAX_DIALS,
+  MAX_DIALS_PER_ADDRESS,
+  MAX_DIALS_PER_EDGE,
   MAX_HOMES,
   MAX_ON_DEMAND_LINKS,
   MAX_SIGNALS_PER_DIAL,
@@ -20,6 +23,12 @@ export interface Waiting {
   readonly isRetry: boolean
 }
 
+/** For whom a home is dialled: an edge, and the group of its address. */
+export interface Asker {
+  readonly edge: PeerId
+  readonly group: string
+}
+
 export interface OnDemandOptions {
   readonly clock: Clock
   /** Begins to open a link to a node by its DHT key; false if this node cannot dial. */
@@ -30,12 +39,12 @@ export interface OnDemandOptions {
 }
 
 export interface OnDemand {
-  /** Whether as many dials run as may. */
-  readonly isBusy: boolean
+  /** Whether as many dials run as may, in all or for this edge or its address. */
+  isBusyFor(by: Asker): boolean
   /** Whether the last dial to the home failed. */
   hasFailed(home: NodeId): boolean
   /** Sees that the home is being dialled; false if it cannot be, or not now. */
-  begin(home: NodeId, dhtKey: Uint8Array | undefined): boolean
+  begin(home: NodeId, dhtKey: Uint8Array | undefined, by: Asker): boolean
   /** Lets a frame wait for a home that is being dialled; throws `RATE_LIMITED` if too many do. */
   wait(home: NodeId, waiting: Waiting): void
   /** A link has come up; gives what waited for it. */
@@ -48,13 +57,20 @@ export interface OnDemand {
 interface Dial {
   readonly waiting: Waiting[]
   readonly dhtKey: Uint8Array
+  readonly by: Asker
   readonly cancelTimer: () => void
+}
+
+/** When a dial failed, and for how long it is not tried again. */
+interface Failure {
+  readonly atMs: number
+  readonly waitMs: number
 }
 
 export function createOnDemand(options: OnDemandOptions): OnDemand {
   const { clock } = options
   const dials = new Map<NodeId, Dial>()
-  const failedAtMs = new Map<NodeId, number>()
+  const failures = new Map<NodeId, Failure>()
   /** Links that came of dials, by the key under which the swarm keeps them up. */
   const opened = new Map<NodeId, Uint8Array>()
   let waitingBytes = 0
@@ -70,9 +86,11 @@ export function createOnDemand(options: OnDemandOptions): OnDemand {
   const fail = (home: NodeId): void => {
     const dial = dials.get(home)
     if (!dial) return
-    failedAtMs.delete(home)
-    failedAtMs.set(home, clock.monotonicMs())
-    if (failedAtMs.size > MAX_HOMES) failedAtMs.delete(failedAtMs.keys().next().value as NodeId)
+    const before = failures.get(home)?.waitMs ?? DIAL_RETRY_MS / 2
+    failures.delete(home)
+    const waitMs = Math.min(DIAL_RETRY_MAX_MS, 2 * before)
+    failures.set(home, { atMs: clock.monotonicMs(), waitMs })
+    if (failures.size > MAX_HOMES) failures.delete(failures.keys().next().value as NodeId)
     options.giveUp(dial.dhtKey)
     options.onFailed(home, end(home, dial))
   }
@@ -90,18 +108,28 @@ export function createOnDemand(options: OnDemandOptions): OnDemand {
     options.giveUp(dhtKey as Uint8Array)
   }
 
+  /** Of homes that were made up each dial takes its whole time, so that one party could take all. */
+  const isBusyFor = ({ edge, group }: Asker): boolean => {
+    if (dials.size >= MAX_DIALS) return true
+    const askers = [...dials.values()].map(({ by }) => by)
+    if (askers.filter((by) => by.edge === edge).length >= MAX_DIALS_PER_EDGE) return true
+    return askers.filter((by) => by.group === group).length >= MAX_DIALS_PER_ADDRESS
+  }
+
+  const failedLately = (home: NodeId): boolean => {
+    const failure = failures.get(home)
+    return failure !== undefined && clock.monotonicMs() - failure.atMs < failure.waitMs
+  }
+
   return {
-    get isBusy() {
-      return dials.size >= MAX_DIALS
-    },
-    hasFailed: (home) => failedAtMs.has(home),
-    begin: (home, dhtKey) => {
+    isBusyFor,
+    hasFailed: (home) => failures.has(home),
+    begin: (home, dhtKey, by) => {
       if (dials.has(home)) return true
-      const triedMs = clock.monotonicMs() - (failedAtMs.get(home) ?? Number.NEGATIVE_INFINITY)
-      if (!dhtKey || dials.size >= MAX_DIALS || triedMs < DIAL_RETRY_MS) return false
+      if (!dhtKey || failedLately(home) || isBusyFor(by)) return false
       if (!options.dial(dhtKey)) return false
       const cancelTimer = clock.after(DIAL_TIMEOUT_MS, () => fail(home))
-      dials.set(home, { waiting: [], dhtKey, cancelTimer })
+      dials.set(home, { waiting: [], dhtKey, by, cancelTimer })
       return true
     },
     wait: (home, { frame, isRetry }) => {
@@ -116,7 +144,7 @@ export function createOnDemand(options: OnDemandOptions): OnDemand {
       waiting.push({ frame: frame.slice(), isRetry })
     },
     linked: (home) => {
-      failedAtMs.delete(home)
+      failures.delete(home)
       const dial = dials.get(home)
       if (!dial) return []
       keep(home, dial.dhtKey)

@@ -21,6 +21,8 @@ import {
   MAX_REMEMBERED,
   NEW_HOMES_BURST,
   NEW_HOMES_PER_SECOND,
+  OLD_WORDS_BURST,
+  OLD_WORDS_PER_SECOND,
   PULL_BYTES_BURST,
   PULL_BYTES_PER_SECOND,
 } from './limits.ts'
@@ -37,7 +39,9 @@ export interface Pace {
   takesHome(neighbour: NodeId): boolean
   /** Whether to look at what a neighbour says is news. */
   takesNews(neighbour: NodeId, said: Batch | Head): boolean
-  /** Whether to take what a home did sign. */
+  /** Whether to look at words that are no news, but other than those kept: they may prove a lie. */
+  takesOld(neighbour: NodeId): boolean
+  /** Whether to take what a home did sign, and what is news. */
   takesOfHome(said: Batch | Head): boolean
   /** Waits until the neighbour may name one more home that is unknown so far. */
   homeTurn(neighbour: NodeId): Promise<void>
@@ -51,6 +55,7 @@ export function createPace(clock: Clock): Pace {
   const ofNeighbour = {
     bytes: bucketsByKey(GOSSIP_BYTES_PER_SECOND, GOSSIP_BYTES_BURST, MAX_REMEMBERED),
     homes: bucketsByKey(NEW_HOMES_PER_SECOND, NEW_HOMES_BURST, MAX_REMEMBERED),
+    old: bucketsByKey(OLD_WORDS_PER_SECOND, OLD_WORDS_BURST, MAX_REMEMBERED),
     heads: bucketsByKey(GOSSIP_HEADS_PER_SECOND, GOSSIP_HEADS_BURST, MAX_REMEMBERED),
     records: bucketsByKey(GOSSIP_RECORDS_PER_SECOND, GOSSIP_RECORDS_BURST, MAX_REMEMBERED),
     pulls: bucketsByKey(PULL_BYTES_PER_SECOND, PULL_BYTES_BURST, MAX_REMEMBERED),
@@ -71,6 +76,7 @@ export function createPace(clock: Clock): Pace {
       said.kind === 'head'
         ? take(ofNeighbour.heads(neighbour), nowMs()) === 0
         : take(ofNeighbour.records(neighbour), nowMs(), said.ops.length) === 0,
+    takesOld: (neighbour) => take(ofNeighbour.old(neighbour), nowMs()) === 0,
     takesOfHome: (said) =>
       said.kind === 'head'
         ? take(ofHome.heads(said.home), nowMs()) === 0

@@ -1,5 +1,6 @@
 /** Routes: how a signal gets to another home, over its link, one dialled on demand, or by a via node. */
 
+import { addressGroup } from './authority.ts'
 import type { Clock } from './clock.ts'
 import type { Directory } from './directory.ts'
 import { SignalMeshError } from './errors.ts'
@@ -7,7 +8,7 @@ import type { NodeId } from './identity.ts'
 import { createInFlight, type Held } from './inflight.ts'
 import { BUSY_RETRY_MS, MAX_HOPS, RESEND_AFTER_MS } from './limits.ts'
 import { createOnDemand, type OnDemandOptions, type Waiting } from './ondemand.ts'
-import { setHops } from './signal.ts'
+import { fromOf, setHops } from './signal.ts'
 import { createVias } from './vias.ts'
 
 export interface RoutesOptions extends Pick<OnDemandOptions, 'dial' | 'giveUp'> {
@@ -22,8 +23,11 @@ export interface RoutesOptions extends Pick<OnDemandOptions, 'dial' | 'giveUp'> 
 }
 
 export interface Routes {
-  /** Sends a signal of an edge here to its target's home; throws a typed error if there is no way. */
-  send(frame: Uint8Array, home: NodeId, isRetry: boolean): void
+  /**
+   * Sends a signal of an edge here to its target's home; throws a typed error if there is no way.
+   * `address` is the edge's, by which dials are counted; what is sent anew counts as of one unknown.
+   */
+  send(frame: Uint8Array, home: NodeId, isRetry: boolean, address: string): void
   /** The signal that a control signal is about, if it went out a short while ago, and where it went. */
   about(control: Uint8Array): Held | undefined
   /** Whether there is another via node to try for what went by one. */
@@ -71,15 +75,16 @@ export function createRoutes(options: RoutesOptions): Routes {
   }
 
   return {
-    send: (frame, home, isRetry) => {
+    send: (frame, home, isRetry, address) => {
       if (post(frame, home, home, isRetry)) return
       if (isLinked(home)) throw full(home)
       const hasFailed = dials.hasFailed(home)
-      const isDialling = dials.begin(home, directory.homes.get(home)?.contact.dhtKey)
+      const by = { edge: fromOf(frame), group: addressGroup(address) }
+      const isDialling = dials.begin(home, directory.homes.get(home)?.contact.dhtKey, by)
       // Where a dial has failed before, nothing waits for the next: it is tried beside.
       if ((hasFailed || !isDialling) && postByVia(frame, home, isRetry)) return
       if (isDialling) dials.wait(home, { frame, isRetry })
-      else throw dials.isBusy ? full(home) : unreachable(home)
+      else throw dials.isBusyFor(by) ? full(home) : unreachable(home)
     },
     about: held.about,
     hasOtherVia: ({ home, link }) => {

@@ -1,28 +1,19 @@
 /** Sync: brings the directory up to date with what neighbours hold, by pulling just what is missing. */
 
 import type { Admission } from './admission.ts'
-import { type Batch, decodeBatch, decodeHead, isSignedByHome, type Position } from './batch.ts'
-import { badFrame, compare, fromHex, type Reader, reader, toHex, writer } from './bytes.ts'
+import { decodeHead, isSignedByHome, type Position } from './batch.ts'
+import { badFrame, compare, reader, toHex } from './bytes.ts'
 import type { Clock } from './clock.ts'
-import { HASH_BYTES, KEY_BYTES } from './crypto.ts'
-import { BUCKETS } from './digest.ts'
+import { KEY_BYTES } from './crypto.ts'
 import type { Directory } from './directory.ts'
 import { asMeshError, type ErrorCode, isHomesFault, SignalMeshError } from './errors.ts'
 import type { NodeId } from './identity.ts'
-import {
-  MAX_BATCH_BYTES,
-  MAX_HEAD_BYTES,
-  MAX_HOMES,
-  MAX_RECORDS_PER_HOME,
-  PULL_TIMEOUT_MS,
-} from './limits.ts'
+import { MAX_HEAD_BYTES, MAX_HOMES } from './limits.ts'
 import type { Log } from './log.ts'
 import type { Pace } from './pace.ts'
-import type { EdgeRecord } from './records.ts'
-import { type Repaired, type RepairOptions, repair } from './repair.ts'
-import { applyBatch, applyHead, applySnapshot, isNews } from './replica.ts'
+import { createPull } from './pull.ts'
+import { applyHead, isNews } from './replica.ts'
 import { NODE_METHOD, type Serve } from './rpc.ts'
-import { REPLY, readRecord } from './snapshots.ts'
 import { createSuppliers } from './suppliers.ts'
 import { createSupply } from './supply.ts'
 
@@ -94,6 +85,8 @@ export function createSync(options: SyncOptions): Sync {
     }
   }
 
+  const pullHome = createPull({ networkId, directory, clock, admission, pace, ask })
+
   const meet = async (neighbour: NodeId): Promise<void> => {
     if (!suppliers.isTrusted(neighbour)) return
     try {
@@ -131,7 +124,7 @@ export function createSync(options: SyncOptions): Sync {
     if (!admission.mayPull(home)) return Promise.resolve()
     const supplier = [neighbour, ...options.neighbours()].find(suppliers.isTrusted)
     if (supplier === undefined || directory.banned.has(home)) return Promise.resolve()
-    const done = pullAll(supplier, home)
+    const done = pullHome(supplier, home)
       .catch((error: unknown) => {
         const failure = asMeshError(error)
         if (admission.noteRefusal('home', home, failure)) return
@@ -144,93 +137,6 @@ export function createSync(options: SyncOptions): Sync {
     pulls.set(home, done)
     return done
   }
-
-  const pullAll = async (neighbour: NodeId, home: NodeId): Promise<void> => {
-    const records: EdgeRecord[] = []
-    // Where the log stands here, and from the first page of a snapshot on, where the snapshot stands.
-    let at = directory.homes.get(home)?.position ?? NOWHERE
-    const untilMs = clock.monotonicMs() + PULL_TIMEOUT_MS
-    const page = async (method: number, body: Uint8Array): Promise<Reader> => {
-      if (clock.monotonicMs() > untilMs)
-        throw new SignalMeshError('TIMEOUT', 'The pull took too long')
-      await pace.pullTurn(neighbour, home)
-      const answer = await ask(neighbour, method, body)
-      pace.pulled(neighbour, home, answer.length)
-      return reader(answer)
-    }
-    for (;;) {
-      const r = await page(NODE_METHOD.pull, pullBody(home, at, records.length))
-      const kind = r.u8()
-      if (kind === REPLY.nothing) return
-      const more = r.u8() === 1
-      if (kind === REPLY.batches) {
-        let progress = false
-        while (r.left > 0) progress = takeBatch(home, r.block(MAX_BATCH_BYTES)) || progress
-        if (!more || !progress) return
-        at = directory.homes.get(home)?.position ?? NOWHERE
-        continue
-      }
-      const lastBatch = r.block(MAX_BATCH_BYTES)
-      if (kind === REPLY.buckets) {
-        // Only who holds something and asks for the first time has buckets to compare.
-        if (at.index === 0 || records.length > 0) throw badFrame('buckets out of turn')
-        const repaired = await pullBuckets(home, signedBatch(home, lastBatch), r, page)
-        if (!repaired || repaired === 'gone') return
-        at = NOWHERE
-        if (repaired === 'most') continue
-        for (const record of repaired) records.push(record)
-      } else if (kind === REPLY.snapshot) {
-        at = signedBatch(home, lastBatch)
-        const before = records.length
-        while (r.left > 0) records.push(readRecord(r))
-        checkCount(home, records.length)
-        if (more && records.length > before) continue
-      } else throw badFrame(`an answer ${kind} to a pull`)
-      const outcome = applySnapshot(
-        directory,
-        networkId,
-        lastBatch,
-        records,
-        clock.nowMs(),
-        admission,
-      )
-      if (outcome !== 'applied') return
-      records.length = 0
-      // The home may have gone on meanwhile.
-      at = directory.homes.get(home)?.position ?? NOWHERE
-    }
-  }
-
-  /** All records of the home as they were after `batch`; nothing where that is no news. */
-  const pullBuckets = async (
-    home: NodeId,
-    batch: Batch,
-    page: Reader,
-    ask: RepairOptions['ask'],
-  ): Promise<Repaired | undefined> => {
-    const held = directory.homes.get(home)
-    if (!held || !isNews(directory, home, batch)) return undefined
-    const bucketHashes = page.bytes(BUCKETS * HASH_BYTES)
-    page.end()
-    const may = (count: number): void => checkCount(home, count)
-    return repair({ held, batch, bucketHashes, ask, checkCount: may })
-  }
-
-  const checkCount = (home: NodeId, count: number): void => {
-    if (count > MAX_RECORDS_PER_HOME) throw badFrame(`a snapshot of ${count} records`)
-    if (count > admission.recordsFor(directory, home)) {
-      throw new SignalMeshError('TOO_MANY', `Home ${home} has more records than it may have yet`)
-    }
-  }
-
-  const signedBatch = (home: NodeId, bytes: Uint8Array): Batch => {
-    const batch = decodeBatch(bytes)
-    if (batch.home === home && isSignedByHome(networkId, batch)) return batch
-    throw new SignalMeshError('BAD_SIGNATURE', `A pulled batch is not of home ${home}`)
-  }
-
-  const takeBatch = (home: NodeId, bytes: Uint8Array): boolean =>
-    applyBatch(directory, signedBatch(home, bytes), clock.nowMs(), admission) === 'applied'
 
   return {
     meet,
@@ -246,9 +152,3 @@ export function createSync(options: SyncOptions): Sync {
 
 /** How a request can fail by itself, or to the harm of the neighbour alone. */
 const OWN_FAILURES: readonly ErrorCode[] = ['TIMEOUT', 'CLOSED', 'BAD_FRAME']
-
-const NOWHERE: Position = { epoch: 0, index: 0 }
-
-function pullBody(home: NodeId, have: Position, cursor: number): Uint8Array {
-  return writer().bytes(fromHex(home)).u64(have.epoch).u64(have.index).u32(cursor).done()
-}

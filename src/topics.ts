@@ -11,6 +11,8 @@ export interface TopicChange {
 export interface TopicIndex {
   /** Says in which topics the edge is from now on. */
   set(peer: PeerId, tags: Iterable<string>): void
+  /** Says of one topic alone whether the edge is in it from now on. */
+  turn(peer: PeerId, tag: string, isIn: boolean): void
   /** Says that the edge, though in the same topics, is another session now: tells its joins again. */
   renew(peer: PeerId): void
   count(tag: string): number
@@ -82,6 +84,16 @@ export function createTopicIndex(random: () => number = Math.random): TopicIndex
         ...left.map((tag) => ({ tag, peer, kind: 'leave' as const })),
         ...joined.map((tag) => ({ tag, peer, kind: 'join' as const })),
       ])
+    },
+    turn: (peer, tag, isIn) => {
+      const tags = tagsOf.get(peer) ?? new Set<string>()
+      if (tags.has(tag) === isIn) return
+      if (isIn) tagsOf.set(peer, tags.add(tag))
+      else tags.delete(tag)
+      if (tags.size === 0) tagsOf.delete(peer)
+      if (isIn) add(tag, peer)
+      else remove(tag, peer)
+      tell([{ tag, peer, kind: isIn ? 'join' : 'leave' }])
     },
     renew: (peer) => {
       tell([...(tagsOf.get(peer) ?? [])].map((tag) => ({ tag, peer, kind: 'join' as const })))

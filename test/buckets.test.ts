@@ -1,5 +1,6 @@
 /** Buckets: who has missed more of a home than is kept pulls what differs, and takes it whole or not at all. */
 
+import fc from 'fast-check'
 import { type Admission, createAdmission, NO_MEMBERS } from '../src/admission.ts'
 import { type Batch, decodeBatch, type Op } from '../src/batch.ts'
 import { concat, reader, toHex, writer } from '../src/bytes.ts'
@@ -18,7 +19,7 @@ import { silentLog } from '../src/log.ts'
 import { createPace } from '../src/pace.ts'
 import { applyBatch } from '../src/replica.ts'
 import { NODE_METHOD, type Serve } from '../src/rpc.ts'
-import { REPLY } from '../src/snapshots.ts'
+import { REPLY, readRecord } from '../src/snapshots.ts'
 import { createSupply } from '../src/supply.ts'
 import { createSync, type Sync } from '../src/sync.ts'
 import {
@@ -244,6 +245,26 @@ test('pages that never end are ended: the same bucket, the same record, or bucke
   }
 })
 
+test('any bytes in answer to any of the three requests are refused by name, and change nothing', async () => {
+  const { scene, sink: untouched } = missing()
+  const before = stateOf(untouched, scene.home)
+  const answers = fc.tuple(fc.nat(2), fc.uint8Array({ maxLength: 200 }))
+  await fc.assert(
+    fc.asyncProperty(answers, async ([turn, bytes]) => {
+      const { sink } = missing()
+      sink.alter = (method, page) => (method === [pull, index, records][turn] ? bytes : page)
+      await sink.sync.pull('liar', scene.home.id)
+      assert.equal(stateOf(sink, scene.home), before)
+      try {
+        assert.ok(readRecord(reader(bytes)).peer)
+      } catch (error) {
+        assert.is((error as SignalMeshError).code, 'BAD_FRAME')
+      }
+    }),
+    { numRuns: 30 },
+  )
+})
+
 test('answers to requests for buckets that are none are refused by name, or are nothing', async () => {
   const { scene } = missing()
   const ask = async (method: number, body: Uint8Array): Promise<string> => {
@@ -258,7 +279,10 @@ test('answers to requests for buckets that are none are refused by name, or are 
   assert.is(await ask(index, new Uint8Array(48 + 31)), 'BAD_FRAME')
   assert.is(await ask(index, new Uint8Array(48 + 33)), 'BAD_FRAME')
   assert.is(await ask(index, new Uint8Array(48 + 32)), '0 bytes', 'of a home that is unknown')
-  assert.is(await ask(index, askedOf(scene.home, 1).bytes(new Uint8Array(32)).done()), '0 bytes')
+  assert.is(
+    await ask(index, askedOf(scene.home, 1).bytes(new Uint8Array(32).fill(255)).done()),
+    '0 bytes',
+  )
   const places = (bytes: readonly number[]) =>
     askedOf(scene.home, last).bytes(Uint8Array.from(bytes)).done()
   assert.is(await ask(records, places([0, 0])), 'BAD_FRAME')

@@ -16,6 +16,7 @@ import {
 } from '../src/messages.ts'
 import { decodeAdvert, decodePresence } from '../src/records.ts'
 import { checkSignal, readControl } from '../src/signal.ts'
+import { encodeWord, readWord } from '../src/tree.ts'
 import { codeOf } from './fixtures/errors.ts'
 import { NETWORK, samples } from './fixtures/samples.ts'
 import { assert, suite } from './harness/suite.ts'
@@ -49,6 +50,7 @@ const cases: Readonly<Record<string, Case>> = {
   found: { bytes: samples.found, decode: decodeFound },
   'pushed join': { bytes: samples.pushedJoin, decode: decodePush },
   'pushed leave': { bytes: samples.pushedLeave, decode: decodePush },
+  'word of the tree': { bytes: encodeWord('have', ['a1'.repeat(32)]), decode: readWord },
   'gossip packet': { bytes: gossipPacket(), decode: readPacket },
 }
 

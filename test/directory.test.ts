@@ -3,7 +3,7 @@
 import { fromHex, toHex } from '../src/bytes.ts'
 import type { HomeState } from '../src/claims.ts'
 import { createDirectory, type Directory } from '../src/directory.ts'
-import { MAX_SKEW_MS } from '../src/limits.ts'
+import { MAX_SKEW_MS, MAX_TOPICS_PER_EDGE } from '../src/limits.ts'
 import { networkId } from '../src/topic.ts'
 import type { TopicChange } from '../src/topics.ts'
 import { pick, seededRandom, shuffled } from './fixtures/random.ts'
@@ -119,6 +119,42 @@ test('falls back to the genuine home when a forged presence came first', () => {
   join(directory, homeA, 1, [CHAT])
   assert.is(directory.locate(ann.id, NOW)?.home.id, A)
   assert.is(directory.discover(chat, 9, NOW).claims[0]?.home.id, A)
+})
+
+test('lets no forged presence that came first hide the genuine edge, and knows its forger', () => {
+  // Not drawn for an audit.
+  const { directory, homeA, homeB } = world(() => 0.5)
+  const told = listen(directory)
+  const forge = (ahead: number): void =>
+    directory.apply(homeB, put(forgedPresence(ann, B, { seq: START_MS + ahead })), NOW)
+  forge(500)
+  join(directory, homeA, 1, [CHAT])
+  forge(501)
+  assert.equal(told, [`join ${ann.id}`])
+  assert.is(directory.discover(chat, 9, NOW).total, 1)
+  assert.equal([...directory.forgers], [B])
+})
+
+test('turns only the topic that a change is about, with as many as an edge may have', () => {
+  const { directory, homeA, homeB } = world()
+  const tags = Array.from({ length: MAX_TOPICS_PER_EDGE }, (_, i) => tagOf(i))
+  const told: string[] = []
+  directory.onChange(({ tag, kind }) => told.push(`${kind} ${tag}`))
+  directory.apply(homeB, put(advertOf(ann, CHAT)), NOW)
+  join(directory, homeA, 1, tags)
+  assert.is(told.splice(0).length, tags.length)
+  const remove = { kind: 'remove-advert', peer: ann.id, tag: chat, seq: START_MS } as const
+  directory.apply(homeB, remove, NOW)
+  assert.equal(told, [], 'another home’s word about its own')
+  directory.apply(homeA, remove, NOW)
+  assert.equal(told.splice(0), [`leave ${chat}`])
+  assert.is(directory.discover(chat, 9, NOW).total, 0)
+  assert.is(directory.topics, tags.length - 1)
+  directory.apply(homeA, put(advertOf(ann, CHAT)), NOW)
+  assert.equal(told.splice(0), [`join ${chat}`])
+  directory.drop(A)
+  assert.is(told.length, tags.length)
+  assert.is(directory.topics, 0)
 })
 
 test('finds all genuine edges of a topic in one sample, however many forged ones stand between', () => {

@@ -411,6 +411,33 @@ test('a full link is told as RATE_LIMITED with a time to wait', () => {
   assert.is(readControl(a.inbox[0]!).retryAfterMs, BUSY_RETRY_MS)
 })
 
+test('a target that reads too slowly is told as RATE_LIMITED, here and elsewhere, and counts as refused', () => {
+  const { homes, a, b, at } = linked()
+  const c = edgeAt(homes, at[0], 3)
+  at[0].slow.add(c.id)
+  at[1].slow.add(b.id)
+  a.send(within(a.identity, c.id))
+  a.send(within(a.identity, b.id))
+  assert.equal(a.words, ['RATE_LIMITED', 'RATE_LIMITED'])
+  for (const control of a.inbox) assert.is(readControl(control).retryAfterMs, BUSY_RETRY_MS)
+  assert.equal(at[0].forward.counters, { delivered: 0, forwarded: 1, received: 1, refused: 1 })
+  assert.equal(at[1].forward.counters, { delivered: 0, forwarded: 0, received: 0, refused: 1 })
+  at[1].slow.delete(b.id)
+  a.send(within(a.identity, b.id))
+  assert.is(b.signals.length, 1)
+})
+
+test('a word for an edge that reads too slowly is dropped, and nothing else comes of it', () => {
+  const { a, b, at } = linked()
+  at[0].slow.add(a.id)
+  a.send(within(a.identity, identityOf(77).id))
+  at[1].inboxes.delete(b.id)
+  a.send(within(a.identity, b.id))
+  assert.equal(a.inbox, [])
+  assert.is(at[0].forward.counters.refused, 2)
+  assert.is(at[1].heard.length, 1, 'no word about a word')
+})
+
 test('what a link took just before it ended goes another way, or is told as HOME_UNREACHABLE', async () => {
   const { homes, a, b, at } = linked()
   at[1].act = () => undefined

@@ -3,7 +3,14 @@
 import { fromUtf8, utf8 } from '../src/bytes.ts'
 import { manualClock, settle } from '../src/clock.ts'
 import { keepAlive } from '../src/keepalive.ts'
-import { MAX_EARLY_FRAMES, PING_AFTER_MS, SILENT_AFTER_MS } from '../src/limits.ts'
+import {
+  MAX_BUFFERED_BYTES,
+  MAX_EARLY_FRAMES,
+  PING_AFTER_MS,
+  PONGS_BURST,
+  PONGS_PER_SECOND,
+  SILENT_AFTER_MS,
+} from '../src/limits.ts'
 import { type Link, linkPair, makeLink } from '../src/link.ts'
 import { PING, PONG } from '../src/messages.ts'
 import { assert, suite } from './harness/suite.ts'
@@ -167,6 +174,31 @@ test('answers a ping and keeps ping and pong to itself', async () => {
   assert.not(alive.heard(new Uint8Array(0)))
   await settle()
   assert.equal(answers, [fromUtf8(PONG)])
+  alive.stop()
+})
+
+test('answers a flood of pings with few pongs, and closes a link on which they are not read', async () => {
+  const clock = manualClock()
+  const closed: string[] = []
+  let pongs = 0
+  const link = {
+    bufferedBytes: MAX_BUFFERED_BYTES,
+    send: () => {
+      pongs += 1
+    },
+    close: (reason = '') => void closed.push(reason),
+  }
+  const alive = keepAlive(link, clock)
+  for (let i = 0; i < 10_000; i++) alive.heard(PING)
+  assert.is(pongs, PONGS_BURST)
+  await clock.advance(1000)
+  for (let i = 0; i < 10_000; i++) alive.heard(PING)
+  assert.is(pongs, PONGS_BURST + PONGS_PER_SECOND)
+  assert.equal(closed, [])
+  await clock.advance(1000)
+  link.bufferedBytes += 1
+  alive.heard(PING)
+  assert.equal([pongs, closed], [PONGS_BURST + PONGS_PER_SECOND, ['RATE_LIMITED']])
   alive.stop()
 })
 

@@ -1,10 +1,17 @@
 /** One node's part in the mesh, against a neighbour that does not play by the rules. */
 
-import { type Batch, type Head, signBatch, signHead } from '../src/batch.ts'
+import { type Batch, decodeHead, type Head, signBatch, signHead } from '../src/batch.ts'
 import { concat, fromHex, toHex } from '../src/bytes.ts'
 import { settle } from '../src/clock.ts'
 import { hash, type KeyPair } from '../src/crypto.ts'
-import { MAX_BATCH_BYTES, MAX_HOMES, QUARANTINE_MS } from '../src/limits.ts'
+import {
+  HEARTBEAT_MS,
+  HOME_EXPIRES_MS,
+  MAX_BATCH_BYTES,
+  MAX_HOMES,
+  OLD_WORDS_BURST,
+  QUARANTINE_MS,
+} from '../src/limits.ts'
 import { FRAME } from '../src/messages.ts'
 import {
   advertOf,
@@ -134,6 +141,49 @@ test('drops a home that says two things of one place, and hears it again when it
   attack.gossip(BATCH, third.change(put(presenceOf(identityOf(1), third.id))))
   await settle()
   assert.ok(node.mesh.directory.locate(identityOf(1).id, START_MS))
+  mesh.stop()
+})
+
+test('hears a home’s new words however often its old ones are replayed', async () => {
+  const { mesh, node, next, attack } = await world()
+  next.join(1, [CHAT])
+  await mesh.clock.advance(HEARTBEAT_MS + 100)
+  const old = decodeHead(node.mesh.directory.homes.get(next.id)?.lastHead as Uint8Array)
+  await mesh.clock.advance(HEARTBEAT_MS)
+  for (let passedMs = 0; passedMs < 2 * HOME_EXPIRES_MS; passedMs += 125) {
+    for (let i = 0; i < 4; i++) attack.gossip(HEAD, old)
+    await mesh.clock.advance(125)
+    assert.ok(node.mesh.directory.homes.has(next.id), `there after ${passedMs} ms`)
+  }
+  const again = await attacker(mesh, node, 71)
+  const { batches, change } = testHome(50)
+  change(put(presenceOf(identityOf(2), identityOf(50).id)))
+  again.gossip(BATCH, batches[0] as Batch)
+  await settle()
+  again.gossip(
+    BATCH,
+    signBatch(NETWORK, identityOf(50).keys, { ...(batches[0] as Batch), ops: [] }),
+  )
+  await settle()
+  assert.ok(node.mesh.directory.banned.has(identityOf(50).id), 'and a lie still comes through')
+  mesh.stop()
+})
+
+test('looks at so many old words of a neighbour, and no more', async () => {
+  const { mesh, node, next, attack } = await world()
+  await mesh.clock.advance(HEARTBEAT_MS + 100)
+  const old = decodeHead(node.mesh.directory.homes.get(next.id)?.lastHead as Uint8Array)
+  await mesh.clock.advance(HEARTBEAT_MS)
+  for (let i = 0; i < OLD_WORDS_BURST; i++) attack.gossip(HEAD, old)
+  const keys = { ...identityOf(666).keys, publicKey: old.homeKey }
+  const forged = signHead(NETWORK, keys, old)
+  attack.gossip(HEAD, forged)
+  await settle()
+  assert.is(attack.bye(), undefined, 'nor checks whether they are signed')
+  await mesh.clock.advance(1_000)
+  attack.gossip(HEAD, forged)
+  await settle()
+  assert.is(attack.bye(), 'BAD_SIGNATURE')
   mesh.stop()
 })
 

@@ -5,14 +5,21 @@ import { utf8 } from '../src/bytes.ts'
 import { type ManualClock, manualClock, settle } from '../src/clock.ts'
 import { SignalMeshError } from '../src/errors.ts'
 import {
+  ANSWER_AGAIN_MS,
   LINK_HANDSHAKE_MS,
+  MAX_BUFFERED_BYTES,
   MAX_FRAME_BYTES,
   MAX_INCOMING,
   MAX_INCOMING_HANDSHAKES,
   MAX_LINK_HANDSHAKES,
   MAX_LINKS_PER_GROUP,
   MAX_NEIGHBOURS,
+  MAX_REQUESTS_IN_FLIGHT,
+  NODE_REQUESTS_BURST,
   PING_AFTER_MS,
+  PULL_BYTES_BURST,
+  PULL_BYTES_PER_SECOND,
+  REQUEST_TIMEOUT_MS,
   RESERVED_SHARE,
   SILENT_AFTER_MS,
 } from '../src/limits.ts'
@@ -20,6 +27,7 @@ import { type Link, linkPair } from '../src/link.ts'
 import { silentLog } from '../src/log.ts'
 import { FRAME } from '../src/messages.ts'
 import { createNeighbours, type Neighbours } from '../src/neighbours.ts'
+import { createTurns } from '../src/turns.ts'
 import { rejection } from './fixtures/errors.ts'
 import { identityOf, NETWORK } from './fixtures/samples.ts'
 import { assert, suite } from './harness/suite.ts'
@@ -144,6 +152,79 @@ test('sends no frame over the bound, and none to a link that is full', async () 
   assert.ok(a.neighbours.send(b.id, Uint8Array.of(FRAME.signal)))
   left.bufferedBytes += 1
   assert.not(a.neighbours.send(b.id, Uint8Array.of(FRAME.signal)))
+})
+
+test('what a neighbour asks waits while its link is full, and is answered when there is room', async () => {
+  const [a, b] = world(1, 2)
+  const [, right] = await join(a, b)
+  right.bufferedBytes = MAX_BUFFERED_BYTES + 1
+  const answers: Uint8Array[] = []
+  for (let i = 0; i < 3; i++) {
+    void a.neighbours.request(b.id, i, utf8('x')).then((answer) => answers.push(answer))
+  }
+  await a.clock.advance(REQUEST_TIMEOUT_MS - 2 * ANSWER_AGAIN_MS)
+  assert.equal(answers, [])
+  right.bufferedBytes = MAX_BUFFERED_BYTES
+  await a.clock.advance(ANSWER_AGAIN_MS)
+  assert.equal(
+    answers,
+    [0, 1, 2].map((method) => Uint8Array.of(method, 120)),
+  )
+})
+
+test('a neighbour that asks and does not read has little waiting for it, and its link ends', async () => {
+  const [a, b] = world(1, 2)
+  const [left, right] = await join(a, b)
+  let answers = 0
+  const { send } = right
+  right.send = (frame) => {
+    answers += 1
+    send(frame)
+  }
+  right.bufferedBytes = MAX_BUFFERED_BYTES + 1
+  let reason = ''
+  void left.closed.then((why) => (reason = why))
+  for (let i = 0; i < MAX_REQUESTS_IN_FLIGHT; i++) {
+    void a.neighbours.request(b.id, 1, utf8('x')).catch(() => undefined)
+  }
+  await a.clock.advance(REQUEST_TIMEOUT_MS - 1)
+  assert.equal([answers, reason], [0, ''])
+  await a.clock.advance(ANSWER_AGAIN_MS + 1)
+  assert.equal([b.neighbours.ids, reason], [[], 'RATE_LIMITED'])
+})
+
+test('so many requests of a neighbour are answered at once, and the next as its rate allows', async () => {
+  const [a, b, c] = world(1, 2, 3)
+  await join(a, b)
+  await join(c, b)
+  let answered = 0
+  for (let i = 0; i < NODE_REQUESTS_BURST + 10; i++) {
+    void a.neighbours.request(b.id, 1, utf8('x')).then(() => (answered += 1))
+  }
+  await settle(2000)
+  assert.is(answered, NODE_REQUESTS_BURST)
+  assert.equal(await c.neighbours.request(b.id, 1, utf8('')), Uint8Array.of(1), 'nobody else waits')
+  for (let i = 0; i < 20; i++) await a.clock.advance(1)
+  assert.is(answered, NODE_REQUESTS_BURST + 10)
+})
+
+test('a neighbour that has had its bytes waits for the next, also over another link', async () => {
+  const clock = manualClock()
+  const turns = createTurns(clock)
+  const link = { bufferedBytes: 0, close: () => undefined }
+  const page = new Uint8Array(PULL_BYTES_BURST + PULL_BYTES_PER_SECOND)
+  const first = turns('a', link, () => page)
+  await first(1, utf8(''))
+  const [again, other] = [turns('a', { ...link }, () => page), turns('b', link, () => page)]
+  let answered = false
+  void Promise.resolve(again(1, utf8(''))).then(() => {
+    answered = true
+  })
+  await other(1, utf8(''))
+  await clock.advance(999)
+  assert.not(answered)
+  await clock.advance(1)
+  assert.ok(answered)
 })
 
 test('holds so many links and refuses the next by name; a second of a neighbour is none more', async () => {

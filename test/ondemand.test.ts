@@ -3,10 +3,13 @@
 import { manualClock } from '../src/clock.ts'
 import { createInFlight } from '../src/inflight.ts'
 import {
+  DIAL_RETRY_MAX_MS,
   DIAL_RETRY_MS,
   DIAL_TIMEOUT_MS,
   HELD_MS,
   MAX_DIALS,
+  MAX_DIALS_PER_ADDRESS,
+  MAX_DIALS_PER_EDGE,
   MAX_HELD_BYTES,
   MAX_HELD_SIGNALS,
   MAX_ON_DEMAND_LINKS,
@@ -49,13 +52,55 @@ test('dials are coalesced: all signals that wait for one home make one', async (
 
 test('dials are capped: the next home has to wait, and its signal is told so', async () => {
   const { homes, x, a, peers } = farAway(MAX_DIALS + 1)
-  for (const peer of peers) a.send(within(a.identity, peer))
+  const others = peers.map((_, i) => edgeAt(homes, x, 100 + i, { address: `192.0.2.${i}` }))
+  for (const [i, edge] of others.entries()) edge.send(within(edge.identity, peers[i]!))
   assert.is(x.dials.length, MAX_DIALS)
-  assert.equal(a.words, ['RATE_LIMITED'])
+  assert.equal(others.at(-1)!.words, ['RATE_LIMITED'])
   await homes.clock.advance(DIAL_TIMEOUT_MS)
   assert.is(x.givenUp.length, MAX_DIALS)
   a.send(within(a.identity, peers.at(-1)!))
   assert.is(x.dials.length, MAX_DIALS + 1)
+})
+
+test('one edge, or one address, that names homes which nobody reaches leaves dials for the others', async () => {
+  const { homes, x, a, peers } = farAway(MAX_DIALS + 1)
+  const before = () => x.dials.length
+  for (const peer of peers.slice(1)) a.send(within(a.identity, peer))
+  assert.is(before(), MAX_DIALS_PER_EDGE)
+  assert.equal(a.words, Array(MAX_DIALS - MAX_DIALS_PER_EDGE).fill('RATE_LIMITED'))
+  const swarm = peers.slice(1).map((_, i) => edgeAt(homes, x, 100 + i))
+  for (const [i, edge] of swarm.entries()) edge.send(within(edge.identity, peers[i + 1]!))
+  assert.is(before(), MAX_DIALS_PER_ADDRESS)
+  const b = edgeAt(homes, x, 2, { address: '198.51.100.1' })
+  b.send(within(b.identity, peers[0]!))
+  assert.is(before(), MAX_DIALS_PER_ADDRESS + 1)
+  assert.equal(b.words, [])
+  await homes.clock.advance(DIAL_TIMEOUT_MS)
+  a.send(within(a.identity, peers.at(-1)!))
+  assert.is(before(), MAX_DIALS_PER_ADDRESS + 2, 'when they are over it has its own again')
+})
+
+test('each dial in a row that fails makes the next wait twice as long, up to a bound', async () => {
+  const { homes, x, a, others, peers } = farAway(1)
+  const send = (): void => a.send(within(a.identity, peers[0]!))
+  send()
+  const waits = [1, 2, 4, 8].map((times) => times * DIAL_RETRY_MS)
+  for (const ms of [...waits, DIAL_RETRY_MAX_MS, DIAL_RETRY_MAX_MS]) {
+    const { length } = x.dials
+    await homes.clock.advance(DIAL_TIMEOUT_MS + ms - 1)
+    send()
+    assert.is(x.dials.length, length)
+    await homes.clock.advance(1)
+    send()
+    assert.is(x.dials.length, length + 1)
+  }
+  homes.link(x, others[0]!)
+  homes.unlink(x, others[0]!)
+  send()
+  await homes.clock.advance(DIAL_TIMEOUT_MS + DIAL_RETRY_MS)
+  const { length } = x.dials
+  send()
+  assert.is(x.dials.length, length + 1, 'a link makes all good')
 })
 
 test('a home that could not be dialled is not dialled again at once', async () => {
@@ -88,8 +133,9 @@ test('what waits for dials is bounded in bytes over all of them', async () => {
   const dials = createOnDemand(options)
   const frame = new Uint8Array(MAX_SIGNAL_BYTES)
   const fits = MAX_WAITING_BYTES / MAX_SIGNAL_BYTES
-  dials.begin('x', keyOf(1))
-  dials.begin('y', keyOf(2))
+  const by = { edge: 'edge', group: 'group' }
+  dials.begin('x', keyOf(1), by)
+  dials.begin('y', keyOf(2), by)
   for (let i = 0; i < fits; i++) dials.wait(i % 2 ? 'x' : 'y', { frame, isRetry: false })
   assert.is(await codeOf(() => dials.wait('x', { frame, isRetry: false })), 'RATE_LIMITED')
   assert.is(dials.linked('y').length, fits / 2)

@@ -1,6 +1,14 @@
 /** The replica: takes a home's batches, heads and snapshots in order and whole, or not at all. */
 
-import { type Batch, decodeBatch, type Head, type Op, signBatch, signHead } from '../src/batch.ts'
+import {
+  type Batch,
+  decodeBatch,
+  decodeHead,
+  type Head,
+  type Op,
+  signBatch,
+  signHead,
+} from '../src/batch.ts'
 import { toHex } from '../src/bytes.ts'
 import { createDirectory, type Directory } from '../src/directory.ts'
 import type { Identity } from '../src/identity.ts'
@@ -10,6 +18,7 @@ import {
   MAX_KEPT_BATCHES,
   MAX_KEPT_BATCHES_BYTES,
   MAX_OPS_PER_BATCH,
+  MAX_TOPICS_PER_EDGE,
 } from '../src/limits.ts'
 import type { EdgeRecord } from '../src/records.ts'
 import { applyBatch, applyHead, applySnapshot, isNews } from '../src/replica.ts'
@@ -217,6 +226,106 @@ test('gathers changes for a moment before it signs them', async () => {
   )
   home.log.flush()
   assert.is(home.batches.length, 1, 'nothing to sign, no batch')
+})
+
+test('signs in their order what those who hear of a change change in turn, and no batch too large', () => {
+  const home = testHome(50)
+  const edges = Array.from({ length: MAX_OPS_PER_BATCH + 50 }, (_, i) => identityOf(i))
+  home.change(...edges.map((edge) => put(presenceOf(edge, home.id))))
+  home.directory.onChange(({ kind }) => {
+    if (kind !== 'join') return
+    for (const { id } of edges) home.log.add({ kind: 'remove-peer', peer: id, seq: START_MS })
+  })
+  const late = identityOf(900)
+  home.change(put(presenceOf(late, home.id)), put(advertOf(late, CHAT)))
+  const directory = createDirectory(NETWORK)
+  for (const batch of home.batches) assert.is(applyBatch(directory, batch, NOW), 'applied')
+  sameAs(directory, home)
+  assert.is(directory.size, 1)
+  assert.ok(home.batches.every(({ ops }) => ops.length <= MAX_OPS_PER_BATCH))
+})
+
+test('signs a change with the state that it led to, also when who hears of it has the log signed', () => {
+  const home = testHome(50)
+  home.directory.onChange(() => home.log.flush())
+  home.change(put(presenceOf(identityOf(1), home.id)), put(advertOf(identityOf(1), CHAT)))
+  home.change(put(presenceOf(identityOf(2), home.id)))
+  const directory = createDirectory(NETWORK)
+  for (const batch of home.batches) assert.is(applyBatch(directory, batch, NOW), 'applied')
+  sameAs(directory, home)
+})
+
+test('begins a new epoch with all edges, less those who leave because of it', () => {
+  const home = testHome(50)
+  for (const edge of [1, 2, 3]) {
+    home.change(put(presenceOf(identityOf(edge), home.id)), put(advertOf(identityOf(edge), CHAT)))
+  }
+  home.directory.onChange(({ kind }) => {
+    if (kind !== 'leave') return
+    home.log.add({ kind: 'remove-peer', peer: identityOf(2).id, seq: START_MS })
+  })
+  home.log.rise(START_MS + 1)
+  home.log.flush()
+  const directory = createDirectory(NETWORK)
+  const risen = home.batches.filter(({ epoch }) => epoch > START_MS)
+  for (const batch of risen) assert.is(applyBatch(directory, batch, NOW), 'applied')
+  sameAs(directory, home)
+  assert.is(home.directory.records, 4)
+  assert.equal([...(directory.homes.get(home.id)?.claims.keys() ?? [])].sort(), [
+    ...[identityOf(1).id, identityOf(3).id].sort(),
+  ])
+})
+
+test('keeps copies of batches and of the last head, not the pages that they came in', () => {
+  const home = busyHome(3)
+  const directory = createDirectory(NETWORK)
+  const inPage = (bytes: Uint8Array): Uint8Array => {
+    const page = new Uint8Array(60_000)
+    page.set(bytes, 9)
+    return page.subarray(9, 9 + bytes.length)
+  }
+  for (const { bytes } of home.batches) applyBatch(directory, decodeBatch(inPage(bytes)), NOW)
+  const contact = { dhtKey: tagOf(3), urls: [], vias: [] }
+  applyHead(directory, decodeHead(inPage(home.log.head(contact).bytes)), NOW)
+  const state = directory.homes.get(home.id)
+  const kept = [...(state?.recent ?? []), state?.lastHead, state?.contact.dhtKey]
+  assert.is(kept.length, 5)
+  for (const one of kept) assert.is(one?.buffer.byteLength, one?.length)
+})
+
+test('refuses a batch or a snapshot with an edge in more topics than it may be, and stays as it was', () => {
+  const topics = (count: number): Op[] =>
+    Array.from({ length: count }, (_, i) => put(advertOf(identityOf(1), tagOf(i))))
+  const home = testHome(50)
+  const remove = (i: number): Op => {
+    return { kind: 'remove-advert', peer: identityOf(1).id, tag: toHex(tagOf(i)), seq: START_MS }
+  }
+  const most = MAX_TOPICS_PER_EDGE
+  const first = home.change(put(presenceOf(identityOf(1), home.id)), ...topics(most))
+  // As many as may be, one put for one that was removed, all anew, and one too many at last.
+  const swap = home.change(remove(0), put(advertOf(identityOf(1), tagOf(most))))
+  const anew: Op[] = [
+    { kind: 'remove-peer', peer: identityOf(1).id, seq: START_MS },
+    put(presenceOf(identityOf(1), home.id)),
+    ...topics(most),
+  ]
+  const again = home.change(...anew)
+  const swapLate = home.change(put(advertOf(identityOf(1), tagOf(most))), remove(0))
+  const directory = createDirectory(NETWORK)
+  for (const batch of [first, swap, again]) assert.is(applyBatch(directory, batch, NOW), 'applied')
+  const before = toHex(directory.homes.get(home.id)!.digest.hash())
+  assert.is(
+    codeOf(() => applyBatch(directory, swapLate, NOW)),
+    'TOO_MANY',
+  )
+  assert.is(toHex(directory.homes.get(home.id)!.digest.hash()), before)
+  assert.is(snapshot(directory, home), 'applied', 'where it ends with as many as may be')
+  home.change(put(advertOf(identityOf(1), tagOf(most + 1))))
+  assert.is(
+    codeOf(() => snapshot(directory, home)),
+    'TOO_MANY',
+  )
+  assert.is(directory.records, 1 + most)
 })
 
 test('takes a snapshot that hashes to what the home signed', () => {

@@ -4,19 +4,25 @@ import { fromHex, writer } from '../src/bytes.ts'
 import { boxKeyPair, randomBytes, sign } from '../src/crypto.ts'
 import { makeIdentity } from '../src/identity.ts'
 import {
+  BUSY_RETRY_MS,
   EDGE_PROOF_MS,
   HEARTBEAT_MS,
+  MAX_BUFFERED_BYTES,
   MAX_EDGES_PER_ADDRESS,
   MAX_FRAME_BYTES,
+  MAX_SIGNAL_BYTES,
   MAX_SKEW_MS,
+  MAX_TARGET_BUFFERED_BYTES,
   MAX_TOPICS_PER_EDGE,
   MAX_WATCHES_PER_EDGE,
+  PONGS_BURST,
   REQUESTS_BURST,
   SIGNALS_BURST,
   SILENT_AFTER_MS,
 } from '../src/limits.ts'
+import { type Link, linkPair } from '../src/link.ts'
 import { silentLog } from '../src/log.ts'
-import { decodeFound, FRAME, PONG } from '../src/messages.ts'
+import { decodeFound, FRAME, PING, PONG } from '../src/messages.ts'
 import { createNode } from '../src/node.ts'
 import { decodePresence } from '../src/records.ts'
 import { EDGE_METHOD } from '../src/rpc.ts'
@@ -316,6 +322,50 @@ beside('ends the session of an edge that goes on in spite of refusals', async (m
   assert.ok((raw.bye?.retryAfterMs ?? 0) > 0)
 })
 
+beside(
+  'what others send ends no slow reader: they are told to send again',
+  async (mesh, honest) => {
+    const queue = { bytes: 0 }
+    const slow = await provenEdge(slowly(mesh, queue), mesh.nodes[0]!)
+    queue.bytes = 0
+    const signal = new Uint8Array(MAX_SIGNAL_BYTES)
+    const frames = Array.from({ length: 40 }, (_, counter) =>
+      encodeSignal(NETWORK, {
+        class: CLASS.within,
+        phase: 2,
+        from: honest.identity.keys.publicKey,
+        to: slow.identity.keys.publicKey,
+        connection: randomBytes(16),
+        counter,
+        payload: signal,
+      }),
+    )
+    for (const frame of frames) await honest.send(frame)
+    const words = honest.ofKind(FRAME.signal).map(readControl)
+    assert.not(slow.isClosed)
+    assert.ok(queue.bytes <= MAX_TARGET_BUFFERED_BYTES + MAX_FRAME_BYTES, `${queue.bytes}`)
+    assert.is(slow.ofKind(FRAME.signal).length + words.length, frames.length)
+    for (const word of words) {
+      assert.equal([word.code, word.retryAfterMs], ['RATE_LIMITED', BUSY_RETRY_MS])
+    }
+    queue.bytes = 0
+    await honest.send(frames.at(-1)!)
+    assert.equal(slow.ofKind(FRAME.signal).at(-1)?.subarray(144), signal, 'sent again it arrives')
+  },
+)
+
+beside('a socket that proves nothing and pings without end is answered seldom', async (mesh) => {
+  const queue = { bytes: 0 }
+  const raw = await rawEdge(slowly(mesh, queue), mesh.nodes[0]!)
+  const before = raw.frames.length
+  for (let i = 0; i < 10_000; i++) raw.link.send(PING)
+  await mesh.clock.advance(0)
+  assert.is(raw.frames.length - before, PONGS_BURST)
+  queue.bytes = MAX_BUFFERED_BYTES + 1
+  await raw.send(PING)
+  assert.ok(raw.isClosed)
+})
+
 test('gives a second session of an edge the place of the first', async () => {
   const mesh = await testMesh(1)
   const identity = makeIdentity()
@@ -447,3 +497,25 @@ async function total(mesh: TestMesh, asker: RawEdge, topic: string): Promise<num
 }
 
 test.run()
+
+/** A mesh whose next socket queues what the node sends, and drains when the test says so. */
+function slowly(mesh: TestMesh, queue: { bytes: number }): TestMesh {
+  const dial = (url: string): Link => {
+    const [near, far] = linkPair()
+    const accept = mesh.nodes[0]!.upgrade(new Request(url), { remoteAddress: '192.0.2.9' })
+    if (typeof accept !== 'function') throw new Error('The node refused the socket')
+    accept({
+      ...far,
+      closed: far.closed,
+      send: (frame) => {
+        queue.bytes += frame.length
+        far.send(frame)
+      },
+      get bufferedBytes() {
+        return queue.bytes
+      },
+    })
+    return near
+  }
+  return { ...mesh, dial }
+}

@@ -84,6 +84,9 @@ export function attendHome(
         else link.send(frame)
       },
       close: link.close,
+      get bufferedBytes() {
+        return link.bufferedBytes
+      },
     },
     clock,
   )

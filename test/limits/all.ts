@@ -1,5 +1,6 @@
 /** All cases, by the table that their rows stand in. */
 
+import { asking } from './asking.ts'
 import { atHome } from './at-home.ts'
 import type { Cases } from './case.ts'
 import { conduct } from './conduct.ts'
@@ -21,12 +22,14 @@ import { runtimeWaits } from './runtime-waits.ts'
 import { said } from './said.ts'
 import { sizes } from './sizes.ts'
 import { sockets } from './sockets.ts'
+import { tree } from './tree.ts'
 import { witness } from './witness.ts'
 
 /** Cases of `src/limits.ts`; one for a new row is added to any of these files. */
 export const coreCases: readonly Cases[] = [
   sizes,
   atHome,
+  asking,
   edgeSide,
   pace,
   room,
@@ -41,6 +44,7 @@ export const coreCases: readonly Cases[] = [
   places,
   conduct,
   heard,
+  tree,
   dials,
   reconnecting,
 ]

@@ -8,6 +8,7 @@ import { type Link, linkPair } from '../../src/link.ts'
 import { decodeFound, decodeWelcome, FRAME } from '../../src/messages.ts'
 import type { MeshNode } from '../../src/node.ts'
 import { EDGE_METHOD } from '../../src/rpc.ts'
+import { readControl } from '../../src/signal.ts'
 import { topicTag } from '../../src/topic.ts'
 import { tagOf } from '../fixtures/samples.ts'
 import { assert } from '../harness/suite.ts'
@@ -84,15 +85,30 @@ export const atHome: Cases = {
   MAX_RECORD_TTL_MS: refuses('BAD_FRAME', (ttlMs) => advertised({ ttlMs })),
   MAX_SKEW_MS: refuses('CLOCK_SKEW', (aheadMs) => advertised({ aheadMs })),
   MAX_BUFFERED_BYTES: refuses('RATE_LIMITED', (bytes) =>
+    beside(async ({ mesh, node }) => {
+      const queue = { bytes: 0 }
+      const dial = (url: string): Link => slowLink(node, url, queue)
+      const slow = await provenEdge({ ...mesh, dial }, node)
+      queue.bytes = bytes
+      // Its own asking counts against it.
+      slow.request(EDGE_METHOD.lookup, slow.identity.keys.publicKey)
+      await mesh.clock.advance(0)
+      queue.bytes = 0
+      await mesh.clock.advance(0)
+      return slow.isClosed ? (slow.bye?.code ?? 'no word') : TAKEN
+    }),
+  ),
+  MAX_TARGET_BUFFERED_BYTES: refuses('RATE_LIMITED', (bytes) =>
     beside(async ({ mesh, node, honest }) => {
       const queue = { bytes: 0 }
       const dial = (url: string): Link => slowLink(node, url, queue)
       const slow = await provenEdge({ ...mesh, dial }, node)
       queue.bytes = bytes
       await honest.send(signalTo(honest, slow))
-      queue.bytes = 0
-      await mesh.clock.advance(0)
-      return slow.isClosed ? (slow.bye?.code ?? 'no word') : TAKEN
+      assert.not(slow.isClosed, 'what others send ends no session')
+      const [word] = honest.ofKind(FRAME.signal)
+      assert.is(slow.ofKind(FRAME.signal).length, word ? 0 : 1)
+      return word ? readControl(word).code : TAKEN
     }),
   ),
   MAX_EARLY_FRAMES: refuses('TOO_MANY', async (count) => {

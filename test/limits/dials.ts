@@ -4,7 +4,7 @@ import { manualClock } from '../../src/clock.ts'
 import { randomBytes } from '../../src/crypto.ts'
 import type { Directory } from '../../src/directory.ts'
 import { SignalMeshError } from '../../src/errors.ts'
-import { DIAL_TIMEOUT_MS } from '../../src/limits.ts'
+import { DIAL_RETRY_MAX_MS, DIAL_TIMEOUT_MS } from '../../src/limits.ts'
 import { createOnDemand } from '../../src/ondemand.ts'
 import { createRoutes, type Routes } from '../../src/routes.ts'
 import { assert } from '../harness/suite.ts'
@@ -25,13 +25,16 @@ const KEY = new Uint8Array(32)
 export const dials: Cases = {
   MAX_DIALS: refuses('RATE_LIMITED', async (count) => {
     const routes = routesTo(count + 1)
-    for (let i = 1; i < count; i++) routes.send(signal(200), `home ${i}`, false)
-    const outcome = await outcomeOf(() => routes.send(signal(200), `home ${count}`, false))
+    const send = (i: number): void => routes.send(signal(200), `home ${i}`, false, `192.0.2.${i}`)
+    for (let i = 1; i < count; i++) send(i)
+    const outcome = await outcomeOf(() => send(count))
     routes.linked('home 1')
-    routes.send(signal(200), `home ${count + 1}`, false)
+    send(count + 1)
     routes.close(new SignalMeshError('GOING_AWAY', 'over'))
     return outcome
   }),
+  MAX_DIALS_PER_EDGE: refuses('RATE_LIMITED', (count) => dialsOf(count, 'edge')),
+  MAX_DIALS_PER_ADDRESS: refuses('RATE_LIMITED', (count) => dialsOf(count, 'address')),
   MAX_SIGNALS_PER_DIAL: refuses('RATE_LIMITED', async (count) => {
     const { dials, begin, wait } = ground()
     begin('home')
@@ -94,6 +97,35 @@ export const dials: Cases = {
     dials.close()
     return isAgain ? 'dialled again' : 'left alone'
   }),
+  DIAL_RETRY_MAX_MS: changesAt('left alone', 'dialled again', async (ms) => {
+    const { dials, begin, clock } = ground()
+    for (let i = 0; i < 8; i++) {
+      assert.ok(begin('home'))
+      await clock.advance(DIAL_TIMEOUT_MS)
+      await clock.advance(i < 7 ? DIAL_RETRY_MAX_MS : ms)
+    }
+    const isAgain = begin('home')
+    assert.ok(begin('another'), 'others are dialled at once')
+    dials.close()
+    return isAgain ? 'dialled again' : 'left alone'
+  }),
+}
+
+/** So many homes are dialled for one edge, or for edges of one address; another's are dialled beside. */
+async function dialsOf(count: number, of: 'edge' | 'address'): Promise<string> {
+  const routes = routesTo(count + 1)
+  const send = (i: number, address: string): Promise<string> => {
+    const frame = signal(200)
+    frame.set(new Uint8Array(32).fill(of === 'edge' ? 1 : i), 16)
+    return outcomeOf(() => routes.send(frame, `home ${i}`, false, address))
+  }
+  const addressOf = (i: number): string => (of === 'edge' ? `192.0.2.${i}` : '192.0.2.1')
+  for (let i = 1; i < count; i++) assert.is(await send(i, addressOf(i)), TAKEN)
+  const outcome = await send(count, addressOf(count))
+  routes.linked('home 1')
+  assert.is(await send(count + 1, addressOf(count + 1)), TAKEN, 'and one more when one is over')
+  routes.close(new SignalMeshError('GOING_AWAY', 'over'))
+  return outcome
 }
 
 /** Routes to homes that can be dialled and have no link yet. */
@@ -128,7 +160,7 @@ function ground() {
     dials,
     failed,
     givenUp,
-    begin: (home: string) => dials.begin(home, KEY),
+    begin: (home: string) => dials.begin(home, KEY, { edge: home, group: home }),
     wait: (home: string, bytes: number) =>
       dials.wait(home, { frame: new Uint8Array(bytes), isRetry: false }),
   }

@@ -14,6 +14,7 @@ const records = (pace: Pace, count: number, by: string = A): boolean =>
   pace.takesNews(by, batchOf(OTHER, count, 0))
 const head = (pace: Pace, by: string = A): boolean => pace.takesNews(by, headOf(OTHER))
 const newHome = (pace: Pace, by: string = A): boolean => pace.takesHome(by)
+const oldWord = (pace: Pace, by: string = A): boolean => pace.takesOld(by)
 const homeRecords = (pace: Pace, count: number, of: string = HOME): boolean =>
   pace.takesOfHome(batchOf(of, count, 0))
 const homeBytes = (pace: Pace, bytes: number, of: string = HOME): boolean =>
@@ -37,6 +38,8 @@ export const pace: Cases = {
   GOSSIP_HEADS_PER_SECOND: perSecond(limits.GOSSIP_HEADS_BURST, each(head), (at) => head(at, B)),
   NEW_HOMES_BURST: burst(each(newHome), (at) => newHome(at, B)),
   NEW_HOMES_PER_SECOND: perSecond(limits.NEW_HOMES_BURST, each(newHome), (at) => newHome(at, B)),
+  OLD_WORDS_BURST: burst(each(oldWord), (at) => oldWord(at, B)),
+  OLD_WORDS_PER_SECOND: perSecond(limits.OLD_WORDS_BURST, each(oldWord), (at) => oldWord(at, B)),
   HOME_RECORDS_BURST: burst(homeRecords, (at) => homeRecords(at, 1, OTHER)),
   HOME_RECORDS_PER_SECOND: perSecond(limits.HOME_RECORDS_BURST, homeRecords, (at) =>
     homeRecords(at, 1, OTHER),

@@ -4,9 +4,10 @@ import { fromHex } from '../../src/bytes.ts'
 import { type ManualClock, manualClock } from '../../src/clock.ts'
 import { randomBytes } from '../../src/crypto.ts'
 import { createDirectory, type Directory } from '../../src/directory.ts'
-import type { SignalMeshError } from '../../src/errors.ts'
+import { SignalMeshError } from '../../src/errors.ts'
 import { createForward, type Forward } from '../../src/forward.ts'
 import type { Identity } from '../../src/identity.ts'
+import { BUSY_RETRY_MS } from '../../src/limits.ts'
 import type { Presence } from '../../src/records.ts'
 import {
   CLASS,
@@ -31,6 +32,8 @@ export interface Home {
   readonly dials: string[]
   readonly givenUp: string[]
   readonly vias: Set<string>
+  /** Edges here that read too slowly to be handed anything. */
+  readonly slow: Set<string>
   /** Whom it does not let into its mesh. */
   readonly unlisted: Set<string>
   /** Whether it has a swarm. */
@@ -73,6 +76,7 @@ export function homesOf(count: number): Homes {
       dials: [],
       givenUp: [],
       vias: new Set(),
+      slow: new Set(),
       unlisted: new Set(),
       canDial: false,
       isFull: false,
@@ -82,7 +86,10 @@ export function homesOf(count: number): Homes {
         networkId: NETWORK,
         directory,
         clock,
-        deliver: (peer, frame) => home.inboxes.get(peer)?.push(frame.slice()) !== undefined,
+        deliver: (peer, frame) => {
+          if (home.slow.has(peer)) throw tooMuchFor(peer)
+          return home.inboxes.get(peer)?.push(frame.slice()) !== undefined
+        },
         isVia: (node) => home.vias.has(node),
         admits: (node) => !home.unlisted.has(node),
         isLinked: (node) => links.get(home)?.has(node) ?? false,
@@ -150,6 +157,9 @@ export function homesOf(count: number): Homes {
     },
   }
 }
+
+const tooMuchFor = (peer: string): SignalMeshError =>
+  new SignalMeshError('RATE_LIMITED', `Too much waits for ${peer}`, { retryAfterMs: BUSY_RETRY_MS })
 
 const nameOf = (dhtKey: Uint8Array): string => String(dhtKey[0])
 

@@ -41,6 +41,7 @@ import {
   readControl,
   sealedHeader,
 } from '../../src/signal.ts'
+import { encodeWord, readWord } from '../../src/tree.ts'
 import { NETWORK, sampleParts, samples } from '../../test/fixtures/samples.ts'
 import { type Decoder, targetsOf } from './decoder.ts'
 import { checkError, must, type Target } from './target.ts'
@@ -52,6 +53,7 @@ function sameAgain(again: Uint8Array, bytes: Uint8Array): void {
 
 const refusal = new SignalMeshError('RATE_LIMITED', 'Too many', { retryAfterMs: 250 })
 const { presence, advert } = sampleParts
+const TWO_HASHES = ['a1'.repeat(32), '0f'.repeat(32)]
 
 const decoders: Readonly<Record<string, Decoder>> = {
   presence: {
@@ -87,6 +89,13 @@ const decoders: Readonly<Record<string, Decoder>> = {
     decode: (bytes) => {
       peekProof(bytes)
       isProved(NETWORK, decodeCharge(bytes))
+    },
+  },
+  tree: {
+    seeds: [encodeWord('have', TWO_HASHES), encodeWord('graft', TWO_HASHES), encodeWord('prune')],
+    decode: (bytes) => {
+      const { word, ids } = readWord(bytes)
+      sameAgain(encodeWord(word, ids).subarray(1), bytes.subarray(1))
     },
   },
   hello: {

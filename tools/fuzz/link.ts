@@ -1,8 +1,9 @@
 /** A hostile node: any frames before, during and after the handshake, then any under its keys. */
 
-import { concat, utf8 } from '../../src/bytes.ts'
+import { concat, toHex, utf8 } from '../../src/bytes.ts'
 import { SignalMeshError } from '../../src/errors.ts'
 import { encodeBye, FRAME } from '../../src/messages.ts'
+import { encodeWord, type Word } from '../../src/tree.ts'
 import { tagOf, testHome } from '../../test/fixtures/samples.ts'
 import { accuse, equivocate, gossipBatch, gossipHead, say } from './link-log.ts'
 import { advance, type Do, EPOCH, type Line, link, open, type Play, sendRaw } from './link-play.ts'
@@ -13,6 +14,7 @@ import { codeOfArg, inWorld, type World } from './world.ts'
 
 /** Homes are forgotten after 35 s of silence, at the next heartbeat. */
 const QUIET_MS = 62_000
+const ALL_WORDS: readonly Word[] = ['have', 'graft', 'prune']
 const STEPS: readonly Do[] = [
   advance,
   (play, step) => sendRaw(play.line, tagOf(step.arg), step),
@@ -40,6 +42,10 @@ const STEPS: readonly Do[] = [
   },
   (play, step) => say(play, concat(Uint8Array.of(FRAME.gossip), utf8('packet')), step),
   accuse,
+  (play, step) => {
+    const ids = step.arg % 3 === 2 ? [] : [toHex(tagOf(step.arg))]
+    say(play, encodeWord(ALL_WORDS[step.arg % 3] as Word, ids), step)
+  },
 ]
 
 let plays = 0

@@ -20,6 +20,7 @@ import {
 } from '../../src/messages.ts'
 import type { MeshNode } from '../../src/node.ts'
 import { CLASS, checkSignal, classOf, readControl } from '../../src/signal.ts'
+import { readWord } from '../../src/tree.ts'
 import { NETWORK } from '../../test/fixtures/samples.ts'
 import { during, type TestMesh, testMesh } from '../../test/support/mesh.ts'
 import { rtcWorld } from '../../test/support/rtc.ts'
@@ -187,7 +188,8 @@ function readSent(frame: Uint8Array): void {
     if (classOf(frame) !== CLASS.control) return
     const { code } = readControl(frame)
     must(REFUSALS.includes(code), `A control signal says ${code}`)
-  } else must(kind === FRAME.ping || kind === FRAME.pong || kind === FRAME.gossip, `Kind ${kind}`)
+  } else if (kind === FRAME.tree) readWord(frame)
+  else must(kind === FRAME.ping || kind === FRAME.pong || kind === FRAME.gossip, `Kind ${kind}`)
 }
 
 export const codeOfArg = (arg: number): ReturnType<typeof codeOfNumber> => codeOfNumber(arg % 70)
