@@ -93,10 +93,12 @@ export function createHomeLog(options: HomeLogOptions): HomeLog {
   const drain = (): void => {
     if (isBusy) return
     isBusy = true
+    let made = 0
     try {
-      for (let op = queued.shift(); op; op = queued.shift()) make(op)
+      while (made < queued.length) make(queued[made++] as Op)
     } finally {
       isBusy = false
+      queued = queued.slice(made)
     }
   }
 

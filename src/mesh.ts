@@ -214,6 +214,7 @@ export function createMesh(options: MeshOptions): Mesh {
       beat()
     },
     neighbours: () => neighbours.ids,
+    isLinked: neighbours.has,
     onFault: quarantine.accuse,
     flush: homeLog.flush,
   })

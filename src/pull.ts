@@ -8,6 +8,7 @@ import { HASH_BYTES } from './crypto.ts'
 import { BUCKETS } from './digest.ts'
 import type { Directory } from './directory.ts'
 import { SignalMeshError } from './errors.ts'
+import { createGather, type Place } from './gather.ts'
 import type { NodeId } from './identity.ts'
 import { MAX_BATCH_BYTES, MAX_RECORDS_PER_HOME, PULL_TIMEOUT_MS } from './limits.ts'
 import type { Pace } from './pace.ts'
@@ -33,6 +34,7 @@ export function createPull(
   options: PullOptions,
 ): (neighbour: NodeId, home: NodeId) => Promise<void> {
   const { networkId, directory, clock, admission, pace, ask } = options
+  const gather = createGather()
 
   /** All records of the home as they were after `batch`; nothing where that is no news. */
   const pullBuckets = async (
@@ -66,17 +68,39 @@ export function createPull(
     applyBatch(directory, signedBatch(home, bytes), clock.nowMs(), admission) === 'applied'
 
   return async (neighbour, home) => {
+    const held: { place: Place | undefined } = { place: undefined }
+    try {
+      await pullAll(neighbour, home, held)
+    } finally {
+      held.place?.leave()
+    }
+  }
+
+  async function pullAll(
+    neighbour: NodeId,
+    home: NodeId,
+    held: { place: Place | undefined },
+  ): Promise<void> {
     const records: EdgeRecord[] = []
+    const letGo = (): void => {
+      records.length = 0
+    }
     // Where the log stands here, and from the first page of a snapshot on, where the snapshot stands.
     let at = directory.homes.get(home)?.position ?? NOWHERE
-    const untilMs = clock.monotonicMs() + PULL_TIMEOUT_MS
+    let untilMs = clock.monotonicMs() + PULL_TIMEOUT_MS
     const page = async (method: number, body: Uint8Array): Promise<Reader> => {
       if (clock.monotonicMs() > untilMs)
         throw new SignalMeshError('TIMEOUT', 'The pull took too long')
       await pace.pullTurn(neighbour, home)
       const answer = await ask(neighbour, method, body)
       pace.pulled(neighbour, home, answer.length)
+      held.place?.hold(answer.length)
       return reader(answer)
+    }
+    /** Waits for a place, and then has the whole time. */
+    const placed = async (): Promise<void> => {
+      held.place = await gather.turn(neighbour, letGo)
+      untilMs = clock.monotonicMs() + PULL_TIMEOUT_MS
     }
     for (;;) {
       const r = await page(NODE_METHOD.pull, pullBody(home, at, records.length))
@@ -94,6 +118,7 @@ export function createPull(
       if (kind === REPLY.buckets) {
         // Only who holds something and asks for the first time has buckets to compare.
         if (at.index === 0 || records.length > 0) throw badFrame('buckets out of turn')
+        if (!held.place) await placed()
         const repaired = await pullBuckets(home, signedBatch(home, lastBatch), r, page)
         if (!repaired || repaired === 'gone') return
         at = NOWHERE
@@ -104,7 +129,15 @@ export function createPull(
         const before = records.length
         while (r.left > 0) records.push(readRecord(r))
         checkCount(home, records.length)
-        if (more && records.length > before) continue
+        if (more && records.length > before) {
+          held.place ??= gather.take(neighbour, letGo)
+          if (held.place) continue
+          // Nothing is held meanwhile.
+          letGo()
+          await placed()
+          at = directory.homes.get(home)?.position ?? NOWHERE
+          continue
+        }
       } else throw badFrame(`an answer ${kind} to a pull`)
       const outcome = applySnapshot(
         directory,

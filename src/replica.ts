@@ -10,6 +10,7 @@ import {
 } from './batch.ts'
 import { audit, checkAgainstHead, checkAgainstKept, contradicts, isForged } from './blame.ts'
 import { equal } from './bytes.ts'
+import { checkBatchCaps, checkCaps } from './caps.ts'
 import type { HomeState, LastWord } from './claims.ts'
 import { createDigest } from './digest.ts'
 import type { Directory } from './directory.ts'
@@ -68,6 +69,7 @@ export function applyBatch(
   const isNext = known?.position.epoch === batch.epoch && known.position.index + 1 === batch.index
   if (!isNext && batch.index !== 1) return 'gap'
   // Before anything changes, so that a home for which there is no more room keeps what it has.
+  checkBatchCaps(batch.home, isNext ? known : undefined, batch.ops)
   const puts = batch.ops.flatMap((op) => (op.kind === 'put' ? [op.record] : []))
   room.checkGrowth(directory, batch.home, sizeWith(directory, isNext ? known : undefined, puts))
   if (!isNext && known) directory.drop(batch.home)
@@ -105,7 +107,8 @@ export function applyHead(
   checkAgainstHead(directory, state, head)
   state.beat = head.beat
   state.contact = head.contact
-  state.lastHead = head.bytes
+  // A copy, for a view would keep the whole frame alive that the head came in.
+  state.lastHead = head.bytes.slice()
   state.heardAtMs = directory.monotonicMs(nowMs)
   return { fresh: true, behind: isAhead(head, state.position) }
 }
@@ -138,6 +141,7 @@ export function applySnapshot(
     )
   }
   if (!isNews(directory, batch.home, batch)) return 'old'
+  checkCaps(batch.home, records)
   room.checkGrowth(directory, batch.home, sizeWith(directory, undefined, records))
   const forged = records.find((record) => !directory.audit(record))
   // That the home signed for it shows only in all the records together: no proof to pass on.

@@ -27,6 +27,8 @@ export interface SyncOptions {
   readonly self: NodeId
   /** Whom else to ask. */
   neighbours(): readonly NodeId[]
+  /** Whether there is a link to the node. */
+  isLinked(neighbour: NodeId): boolean
   request(neighbour: NodeId, method: number, body: Uint8Array): Promise<Uint8Array>
   /** A home is to blame for what it signed, whoever served it. */
   onFault(home: NodeId, error: SignalMeshError): void
@@ -37,7 +39,10 @@ export interface SyncOptions {
 }
 
 export interface Sync {
-  /** Compares all homes with a neighbour and pulls what it has more of. */
+  /**
+   * Compares all homes with a neighbour and pulls what it has more of. Asked for meanwhile, it does so
+   * once more when it is through.
+   */
   meet(neighbour: NodeId): Promise<void>
   /** Pulls one home's missing changes from a neighbour; a second call joins the first. */
   pull(neighbour: NodeId, home: NodeId): Promise<void>
@@ -48,6 +53,7 @@ export interface Sync {
 export function createSync(options: SyncOptions): Sync {
   const { networkId, directory, clock, log, admission, pace } = options
   const pulls = new Map<NodeId, Promise<void>>()
+  const meetings = new Map<NodeId, Meeting>()
   const suppliers = createSuppliers(clock, log)
 
   /** Takes a home's head as its neighbour passes it on; false if this node has no use for the home. */
@@ -87,7 +93,31 @@ export function createSync(options: SyncOptions): Sync {
 
   const pullHome = createPull({ networkId, directory, clock, admission, pace, ask })
 
-  const meet = async (neighbour: NodeId): Promise<void> => {
+  const meet = (neighbour: NodeId): Promise<void> => {
+    const known = meetings.get(neighbour)
+    if (known) {
+      known.isAgain = true
+      return known.done
+    }
+    const meeting: Meeting = { isAgain: false, done: Promise.resolve() }
+    meetings.set(neighbour, meeting)
+    meeting.done = meetUntilThrough(neighbour, meeting).finally(() => meetings.delete(neighbour))
+    return meeting.done
+  }
+
+  const meetUntilThrough = async (neighbour: NodeId, meeting: Meeting): Promise<void> => {
+    do {
+      meeting.isAgain = false
+      try {
+        await meetOnce(neighbour)
+      } catch (error) {
+        // The link that it was about may have made way for another.
+        if (!meeting.isAgain) throw error
+      }
+    } while (meeting.isAgain)
+  }
+
+  const meetOnce = async (neighbour: NodeId): Promise<void> => {
     if (!suppliers.isTrusted(neighbour)) return
     try {
       await meetAll(neighbour)
@@ -110,6 +140,8 @@ export function createSync(options: SyncOptions): Sync {
         const position = { epoch: r.u64(), index: r.u64() }
         const home = toHex(homeKey)
         if (admission.admits(home) && !directory.homes.has(home)) await pace.homeTurn(neighbour)
+        // A comparison must not outlive its link, or links that come and go would pile them up.
+        if (!options.isLinked(neighbour)) return
         const isWelcome = takeHead(r.block(MAX_HEAD_BYTES)) && home !== options.self
         if (isWelcome && isNews(directory, home, position)) await pull(neighbour, home)
         after = homeKey
@@ -148,6 +180,13 @@ export function createSync(options: SyncOptions): Sync {
       pulling: (home) => pulls.get(home),
     }),
   }
+}
+
+/** A comparison with a neighbour that is under way. */
+interface Meeting {
+  done: Promise<void>
+  /** Whether it was asked for again since it began. */
+  isAgain: boolean
 }
 
 /** How a request can fail by itself, or to the harm of the neighbour alone. */

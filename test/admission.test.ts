@@ -586,6 +586,7 @@ function syncOf(
     pace: createPace(clock),
     self,
     request: (neighbour, method, body) => request(method, body, neighbour),
+    isLinked: () => true,
     onOwnHead: () => undefined,
     neighbours: () => [],
     onFault: (home) => void faults.push(home),

@@ -9,11 +9,13 @@ import { HASH_BYTES } from '../src/crypto.ts'
 import { BUCKETS } from '../src/digest.ts'
 import { createDirectory, type Directory } from '../src/directory.ts'
 import { SignalMeshError } from '../src/errors.ts'
+import type { Identity } from '../src/identity.ts'
 import {
   MAX_BATCH_BYTES,
   MAX_FRAME_BYTES,
   MAX_KEPT_BATCHES,
   MAX_SPOILED_PULLS,
+  MAX_TOPICS_PER_EDGE,
 } from '../src/limits.ts'
 import { silentLog } from '../src/log.ts'
 import { createPace } from '../src/pace.ts'
@@ -109,8 +111,11 @@ test('a home that fits a page is sent at once, and one with a bucket too full fo
   assert.is(sink.pages[0]?.[0], REPLY.snapshot)
   const lopsided = homeOf(300)
   const before = lopsided.home.batches.length
-  const edge = identityOf(1)
-  for (let i = 0; i < 1_600; i++) lopsided.home.log.add(put(advertOf(edge, tagOf(100 + i))))
+  const edges = inOneBucket(1_600 / MAX_TOPICS_PER_EDGE)
+  for (let i = 0; i < 1_600; i++) {
+    const edge = edges[i % edges.length] as Identity
+    lopsided.home.log.add(put(advertOf(edge, tagOf(100 + i))))
+  }
   lopsided.home.log.flush()
   follow(lopsided.source, lopsided.home, before)
   const next = puller(lopsided.serve)
@@ -397,6 +402,7 @@ function puller(serve: Serve, room: Partial<Admission> = {}): Puller {
       pace: createPace(clock),
       self,
       neighbours: () => made.others,
+      isLinked: () => true,
       onFault: (id, { code }) => void made.faults.push(`${code} ${id}`),
       onOwnHead: () => {},
       flush: () => {},
@@ -412,6 +418,16 @@ function puller(serve: Serve, room: Partial<Admission> = {}): Puller {
     }),
   }
   return made
+}
+
+/** Edges whose records are all in one bucket. */
+function inOneBucket(count: number): Identity[] {
+  const found: Identity[] = []
+  for (let i = 0; found.length < count; i++) {
+    const identity = identityOf(1_000_000 + i)
+    if (identity.id.startsWith('00')) found.push(identity)
+  }
+  return found
 }
 
 /** Applies the home's batches, from one of them on. */

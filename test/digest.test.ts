@@ -51,6 +51,34 @@ test('is after any history what it is for the records left', () => {
   )
 })
 
+test('reads a bucket once for a change, however many are in it, and hashes it as one in order', () => {
+  const digest = createDigest()
+  let reads = 0
+  const counted = (name: string): Uint8Array =>
+    new Proxy(recordHash(name), {
+      get: (target, key) => {
+        if (key === '0') reads += 1
+        const value = Reflect.get(target, key, target)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+  const size = 500
+  for (let i = 0; i < size; i++) digest.set(`00 ${i}`, counted(`record ${i}`))
+  digest.hash()
+  reads = 0
+  digest.set('00 new', counted('new'))
+  digest.set('00 7', undefined)
+  digest.set('00 8', counted('another'))
+  digest.hash()
+  assert.ok(reads < size + 100, `${reads} reads of ${size} hashes`)
+  const fresh = createDigest()
+  for (let i = 9; i < size; i++) fresh.set(`00 ${i}`, recordHash(`record ${i}`))
+  for (let i = 0; i < 7; i++) fresh.set(`00 ${i}`, recordHash(`record ${i}`))
+  for (const name of ['another', 'new']) fresh.set(`00 ${name}`, recordHash(name))
+  assert.equal(digest.hash(), fresh.hash())
+  assert.equal([digest.sizeBeside('00'), digest.sizeBeside('01')], [size, 0])
+})
+
 test('is the hash of 256 empty buckets when there is nothing', () => {
   const digest = createDigest()
   assert.equal(digest.hash(), hash([new Uint8Array(256 * 32)]))

@@ -2,14 +2,16 @@
 
 import { createAdmission, NO_MEMBERS } from '../src/admission.ts'
 import { type Batch, decodeBatch } from '../src/batch.ts'
-import { concat, fromHex, writer } from '../src/bytes.ts'
+import { concat, fromHex, reader, toHex, writer } from '../src/bytes.ts'
 import { type ManualClock, manualClock, settle } from '../src/clock.ts'
 import { createDirectory, type Directory } from '../src/directory.ts'
 import { SignalMeshError } from '../src/errors.ts'
 import {
   HOME_EXPIRES_MS,
   MAX_FRAME_BYTES,
+  MAX_GATHERED_BYTES,
   MAX_KEPT_BATCHES,
+  MAX_LONG_PULLS_PER_NEIGHBOUR,
   MAX_SPOILED_PULLS,
   PULL_TIMEOUT_MS,
   SPOILED_PAUSE_MS,
@@ -32,6 +34,7 @@ import {
   testHome,
 } from './fixtures/samples.ts'
 import { assert, suite } from './harness/suite.ts'
+import { during } from './support/mesh.ts'
 
 const NOTHING = Uint8Array.of(0)
 const CHAT = tagOf(1)
@@ -64,6 +67,74 @@ test('pulls only what is missing of a home that it has', async () => {
   assert.is(sink.received.length, 1)
   const three = home.batches.slice(17).reduce((sum, { bytes }) => sum + 2 + bytes.length, 2)
   assert.is(sink.received[0]?.length, three)
+})
+
+test('compares with a neighbour once at a time, anew if asked meanwhile, and no longer than its link', async () => {
+  const home = testHome(50)
+  change(home, 1)
+  const sink = replica(91)
+  const head = headsPage(home)
+  let open: ((page: Uint8Array) => void)[] = []
+  sink.answer = (method) =>
+    method === NODE_METHOD.heads ? new Promise((resolve) => void open.push(resolve)) : NOTHING
+  const meetings = [1, 2, 3, 4].map(() => sink.sync.meet('source'))
+  await turnsOf(20)
+  assert.is(sink.asked.length, 1)
+  open.shift()?.(NOTHING)
+  await turnsOf(20)
+  assert.is(sink.asked.length, 2, 'once more for all who asked')
+  sink.isLinked = false
+  open.shift()?.(head)
+  await Promise.all(meetings)
+  assert.not(sink.directory.homes.has(home.id))
+  sink.isLinked = true
+  open = []
+  void sink.sync.meet('source')
+  await turnsOf(20)
+  open.shift()?.(head)
+  await turnsOf(20)
+  assert.ok(sink.directory.homes.has(home.id))
+})
+
+test('pulls several homes over many pages, so many at once and all in the end', async () => {
+  const scenes = [...Array(MAX_LONG_PULLS_PER_NEIGHBOUR + 2)].map((_, i) => bigHome(600, 50 + i))
+  const sink = replica(91)
+  let [open, most] = [0, 0]
+  const seen = new Set<string>()
+  sink.answer = async (method, body) => {
+    const home = toHex(body.subarray(0, 32))
+    const isNext = reader(body.subarray(48)).u32() > 0
+    if (isNext && !seen.has(home)) most = Math.max(most, ++open)
+    if (isNext) seen.add(home)
+    await settle(50)
+    const source = scenes.find((scene) => scene.home.id === home)?.source as Replica
+    const page = await source.sync.serve(method, body)
+    if (isNext && page[1] === 0) open -= 1
+    return page
+  }
+  await Promise.all(scenes.map(({ home }) => sink.sync.pull('source', home.id)))
+  for (const { home } of scenes) same(sink, home)
+  assert.is(most, MAX_LONG_PULLS_PER_NEIGHBOUR)
+})
+
+test('gives up a pull for which there is no more room, and has it all the next time', async () => {
+  const [first, second] = [bigHome(600, 50), bigHome(600, 51)]
+  const sink = replica(91)
+  let isHuge = true
+  sink.answer = async (method, body) => {
+    const isFirst = toHex(body.subarray(0, 32)) === first.home.id
+    const page = await (isFirst ? first : second).source.sync.serve(method, body)
+    const isNext = reader(body.subarray(48)).u32() > 0
+    return isHuge && isFirst && isNext ? concat(page, new Uint8Array(MAX_GATHERED_BYTES)) : page
+  }
+  const pull = ({ home }: typeof first): Promise<void> => sink.sync.pull('source', home.id)
+  await during(Promise.all([pull(first), pull(second)]), sink.clock)
+  assert.not.ok(sink.directory.homes.has(second.home.id), 'which began later than the huge one')
+  isHuge = false
+  for (const scene of [first, second]) {
+    await during(pull(scene), sink.clock)
+    same(sink, scene.home)
+  }
 })
 
 test('pulls thousands of records page by page when the batches are no longer kept', async () => {
@@ -188,6 +259,7 @@ test('serves what has gathered and was not signed yet', async () => {
     onOwnHead: () => undefined,
     onFault: () => undefined,
     neighbours: () => [],
+    isLinked: () => true,
     networkId: NETWORK,
     directory: home.directory,
     clock: home.clock,
@@ -424,6 +496,7 @@ interface Replica {
   /** Who was asked each time, and whom it could ask besides. */
   readonly suppliers: string[]
   others: readonly string[]
+  isLinked: boolean
   /** Homes that it found to lie, after the code. */
   readonly faults: string[]
   answer: Serve
@@ -446,6 +519,7 @@ function replica(number: number, source?: Replica, clock = manualClock()): Repli
     received: [],
     suppliers: [],
     others: [],
+    isLinked: true,
     faults: [],
     answer: (method, body) => (source as Replica).sync.serve(method, body),
     alter: (page) => page,
@@ -454,6 +528,7 @@ function replica(number: number, source?: Replica, clock = manualClock()): Repli
       onOwnHead: () => undefined,
       onFault: (id, error) => void self.faults.push(`${error.code} ${id}`),
       neighbours: () => self.others,
+      isLinked: () => self.isLinked,
       networkId: NETWORK,
       directory,
       clock,
@@ -493,8 +568,8 @@ function same({ directory }: Replica, home: TestHome): void {
 }
 
 /** A home with so many records in more batches than are kept, and a node that holds it all. */
-function bigHome(records: number): { home: TestHome; source: Replica } {
-  const home = testHome(50)
+function bigHome(records: number, number = 50): { home: TestHome; source: Replica } {
+  const home = testHome(number)
   const edges = records / 2
   for (let n = 0; n < edges; n++) {
     home.log.add(put(presenceOf(identityOf(n), home.id)))

@@ -15,6 +15,7 @@ import { onTheWay } from './on-the-way.ts'
 import { rates } from './opens.ts'
 import { pace } from './pace.ts'
 import { places } from './places.ts'
+import { pulls } from './pulls.ts'
 import { reconnecting } from './reconnecting.ts'
 import { room } from './room.ts'
 import { runtimeTimes } from './runtime-times.ts'
@@ -42,6 +43,7 @@ export const coreCases: readonly Cases[] = [
   edgeTimes,
   witness,
   places,
+  pulls,
   conduct,
   heard,
   tree,

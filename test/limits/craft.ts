@@ -34,7 +34,8 @@ export function craftSizedBatch(home: Identity, epoch: number, bytes: number): U
   const room = bytes - craftBatch(home, epoch, [], 0).length
   const advert = (i: number): Uint8Array => {
     const tag = writer(HASH_BYTES).bytes(NO_HASH.subarray(4)).u32(i).done()
-    const made = craftAdvert(home, { tag, seq: epoch, infoBytes: 200 })
+    // Large ones, for an edge has only so many.
+    const made = craftAdvert(home, { tag, seq: epoch, infoBytes: 200, extensionBytes: 200 })
     return writer().u8(2).block(made).done()
   }
   const [large, small] = [advert(0).length, removal(0).length]

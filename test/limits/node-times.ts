@@ -127,6 +127,7 @@ export const nodeTimes: Cases = {
       pace: createPace(clock),
       self: '',
       neighbours: () => ['neighbour'],
+      isLinked: () => true,
       onOwnHead: () => undefined,
       onFault: () => undefined,
       flush: () => undefined,

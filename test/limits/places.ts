@@ -32,7 +32,11 @@ export const places: Cases = {
 const fullHome = (() => {
   const { identity, clock, directory } = testHome(1)
   // The log has bounds of its own.
-  const log = { state: { claims: new Map() }, add: () => undefined } as unknown as HomeLog
+  const log = {
+    state: { claims: new Map() },
+    add: () => undefined,
+    checkRoom: () => undefined,
+  } as unknown as HomeLog
   const edges = createEdges({
     identity,
     networkId: MAIN,
