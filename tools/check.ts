@@ -1,6 +1,7 @@
 /** The check: every stage timed against its budget, and one line of totals at the end. */
 
 import { spawn } from 'node:child_process'
+import { globSync } from 'node:fs'
 import { addTotals, parseTotals, type Totals, totalsLine } from '../test/harness/outcome.ts'
 import budgets from './budgets.json' with { type: 'json' }
 
@@ -19,7 +20,7 @@ const CHECK: readonly Stage[] = [
   { name: 'types', command: ['tsc', '-p', 'tsconfig.json'] },
   { name: 'types of src alone', command: ['tsc', '-p', 'tsconfig.src.json'] },
   { name: 'build', command: ['node', 'build.ts'], shown: true },
-  { name: 'unit tests', command: ['node', 'test/harness/run.ts'], shown: true },
+  { name: 'unit tests', command: onNode('test/*.test.ts'), shown: true },
 ]
 
 /** What has to come out to the byte on each runtime, whatever its cryptography is made of. */
@@ -29,6 +30,7 @@ const PORTABLE = ['bytes', 'crypto', 'decoders', 'noise', 'sodium', 'vectors'].m
 
 /** Not in the budget of the check: finding a browser may mean to install one. */
 const END_TO_END: readonly Stage[] = [
+  { name: 'hostile suite', command: onNode('test/hostile/*.test.ts'), shown: true },
   { name: 'vectors on Deno', command: onRuntime('deno'), shown: true },
   { name: 'vectors on Bun', command: onRuntime('bun'), shown: true },
   { name: 'browser', command: ['node', 'e2e/browser.ts'], shown: true },
@@ -56,6 +58,10 @@ const stageTotals = addTotals(results.map(({ totals }) => totals))
 const totals = { ...stageTotals, failed: stageTotals.failed + (overMs > 0 ? 1 : 0) }
 console.log(totalsLine(totals))
 process.exitCode = totals.failed > 0 || totals.passed === 0 ? 1 : 0
+
+function onNode(pattern: string): string[] {
+  return ['node', 'test/harness/run.ts', ...globSync(pattern).sort()]
+}
 
 function onRuntime(name: string): string[] {
   return ['node', 'test/harness/run.ts', '--runtime', name, ...PORTABLE]
