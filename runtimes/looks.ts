@@ -15,6 +15,7 @@ export function keepLooking(
   let timer = setTimeout(look, delayMs())
   function look(): void {
     if (looks++ < LOOKS_AT_START || swarm.connections.size === 0) {
+      // One that fails, as when the swarm is closing, is made up by the next; silence of the DHT is told.
       void discovery.refresh().catch(() => {})
     }
     timer = setTimeout(look, delayMs())
