@@ -1,6 +1,6 @@
 /** The build: the edge client as one ES module for browsers, the demo page, the source that nodes offer. */
 
-import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild'
@@ -50,7 +50,10 @@ const standIns: Plugin = {
 const edgeFromNode: Plugin = {
   name: 'edge-from-node',
   setup({ onResolve }) {
-    onResolve({ filter: /src\/edge\/mod\.ts$/ }, () => ({ path: '/edge.min.js', external: true }))
+    onResolve({ filter: /src\/edge\/mod\.ts$|^signal-mesh\/edge$/ }, () => ({
+      path: '/edge.min.js',
+      external: true,
+    }))
   },
 }
 
@@ -142,6 +145,26 @@ async function buildDemo(): Promise<void> {
   })
 }
 
+/** Bundles the examples that have a page, beside the demo, each under its name. */
+async function buildExamples(): Promise<void> {
+  const folder = `${DIST}/demo/examples`
+  const names = readdirSync(`${ROOT}/examples`).filter((name) =>
+    existsSync(`${ROOT}/examples/${name}/index.html`),
+  )
+  await build({
+    ...FOR_BROWSERS,
+    entryPoints: names.map((name) => ({ in: `./examples/${name}/main`, out: name })),
+    plugins: [edgeFromNode],
+    jsx: 'automatic',
+    define: { 'process.env.NODE_ENV': '"production"' },
+    outdir: folder,
+  })
+  cpSync(`${ROOT}/examples/style.css`, `${folder}/style.css`)
+  for (const name of names) {
+    cpSync(`${ROOT}/examples/${name}/index.html`, `${folder}/${name}.html`)
+  }
+}
+
 function printSizes({ rawBytes, gzipBytes, packages }: Sizes): void {
   for (const [name, bytes] of Object.entries(packages)) {
     const percent = ((100 * bytes) / rawBytes).toFixed(1)
@@ -157,6 +180,7 @@ async function main(quiet: boolean): Promise<void> {
   writeFileSync(`${DIST}/edge.min.js`, code)
   writeFileSync(`${DIST}/sizes.json`, `${JSON.stringify(sizes, null, 2)}\n`)
   if (existsSync(`${ROOT}/demo/page.ts`)) await buildDemo()
+  if (existsSync(`${ROOT}/examples`)) await buildExamples()
   writeFileSync(`${DIST}/source.tgz`, await packSource(ROOT, `${about.name}-${about.version}`))
   if (!quiet) printSizes(sizes)
   if (sizes.gzipBytes > budgets.edgeBundleGzipBytes) {

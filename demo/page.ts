@@ -98,7 +98,7 @@ function leaveWithPage(edge: Edge): void {
   })
 }
 
-function useControl(at: string): void {
+function takeControl(at: string): void {
   control = openControl(at, {
     onNews: (news) => {
       state.demo = news
@@ -119,7 +119,7 @@ function useControl(at: string): void {
 
 byId('again').addEventListener('click', () => location.reload())
 addEventListener('hashchange', () => location.reload())
-if (address.control) useControl(address.control)
+if (address.control) takeControl(address.control)
 setInterval(() => renderStatus(state, Date.now()), STATUS_EVERY_MS)
 draw()
 start().catch(failed)

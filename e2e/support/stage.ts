@@ -26,6 +26,8 @@ export interface Stage {
   visitInVain(node: number, network: string): Promise<Failure>
   /** Opens a page of the node's origin with this source. */
   show(node: number, html: string): Promise<Page>
+  /** Opens a page that the node serves. */
+  open(node: number, path: string): Promise<Page>
 }
 
 export interface StageOptions {
@@ -103,6 +105,11 @@ export function prepareStages(
         // Written over a page that came from the node: Chromium lets no other page reach a local one.
         await page.goto(blankOf(urlOf(node)))
         await page.setContent(html)
+        return page
+      },
+      open: async (node, path) => {
+        const page = await openPage(nextBrowser(), pageErrors)
+        await page.goto(new URL(path, urlOf(node)).href)
         return page
       },
     }
