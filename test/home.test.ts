@@ -375,7 +375,7 @@ test('a home that only says that another session took over is left, not believed
   const forged = [undefined, randomBytes(200), presenceOf(makeIdentity().seed)]
   for (const evidence of forged) {
     const error = new SignalMeshError('REPLACED', '', evidence ? { evidence } : {})
-    mesh.dials.at(-1)!.far.send(encodeBye(error))
+    for (const { far } of [...mesh.dials, ...mesh.standbys]) far.send(encodeBye(error))
     await mesh.clock.advance(60_000)
     assert.is(edge.home.state, 'open')
   }

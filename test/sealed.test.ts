@@ -120,7 +120,7 @@ function close({ initiator, responder }: Pair): void {
   responder.close()
 }
 
-const say = (sdp: string): Item => ({ kind: 'description', type: 'offer', sdp })
+const say = (sdp: string): Item => ({ kind: 'description', generation: 0, type: 'offer', sdp })
 
 /** A whole conversation: an offer and candidates, the answer with its own, something later. */
 async function converse(pair: Pair): Promise<void> {
@@ -500,6 +500,17 @@ test('news after a long silence brings what was given up before it too', async (
   pair.initiator.send([say('back')])
   await pair.clock.advance(10_000)
   assert.equal(pair.heard.responder.slice(-2), ['while away', 'back'])
+})
+
+test('a word more on an attempt that was given up brings all of it', async () => {
+  const pair = sealedPair()
+  pair.line = () => []
+  pair.open()
+  await pair.clock.advance(600_000)
+  pair.line = asSent
+  pair.initiator.send([say('still here')])
+  await pair.clock.advance(10_000)
+  assert.equal(pair.heard.responder, ['offer', 'still here'])
 })
 
 test('words of a node that come together lead to one more try', async () => {
