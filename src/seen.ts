@@ -22,19 +22,24 @@ export interface Seen {
 export function createSeen(clock: Clock): Seen {
   /** The eldest first. */
   const seen = new Map<string, { readonly origin: NodeId; readonly atMs: number }>()
-  const whole = new Map<string, Kept & { readonly given: Set<NodeId> }>()
+  const whole = new Map<string, Kept & { given?: Set<NodeId> }>()
   let bytes = 0
+
+  const drop = (id: string): void => {
+    bytes -= whole.get(id)?.data.length ?? 0
+    whole.delete(id)
+  }
 
   const forget = (): void => {
     for (const [id, { atMs }] of seen) {
       const isOld = clock.monotonicMs() - atMs >= SEEN_PACKETS_MS
       if (!isOld && seen.size <= MAX_SEEN_PACKETS) break
       seen.delete(id)
+      drop(id)
     }
-    for (const [id, { data }] of whole) {
+    for (const id of whole.keys()) {
       if (bytes <= MAX_KEPT_PACKETS_BYTES) break
-      whole.delete(id)
-      bytes -= data.length
+      drop(id)
     }
   }
 
@@ -44,14 +49,15 @@ export function createSeen(clock: Clock): Seen {
       if (!seen.has(id)) seen.set(id, { origin, atMs: clock.monotonicMs() })
       if (data && !whole.has(id)) {
         // A copy: what came over a link may be part of a larger buffer.
-        whole.set(id, { origin, data: data.slice(), given: new Set() })
+        whole.set(id, { origin, data: data.slice() })
         bytes += data.length
       }
       forget()
     },
     giveTo: (neighbour, id) => {
       const packet = whole.get(id)
-      if (!packet || packet.given.has(neighbour)) return undefined
+      if (!packet || packet.given?.has(neighbour)) return undefined
+      packet.given ??= new Set()
       packet.given.add(neighbour)
       return packet
     },

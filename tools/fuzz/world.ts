@@ -97,7 +97,7 @@ export async function makeWorld(): Promise<World> {
     must(now === standing, `The world is not as it was: ${now}, before ${standing}`)
     if (troubles[0]) throw troubles.splice(0)[0]
     mesh.wire.length = 0
-    mesh.dials.length = 0
+    for (const list of [mesh.dials, mesh.standbys, mesh.asked]) list.length = 0
   }
 
   return {
