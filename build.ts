@@ -1,137 +1,40 @@
-/** The build: the edge client as one ES module for browsers, the demo page, the source that nodes offer. */
+/** The build: the edge client for browsers, as one ES module and as two; the demo page; the source that nodes offer. */
 
-import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
-import { join, relative } from 'node:path'
-import { gzipSync } from 'node:zlib'
-import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild'
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { build, type Plugin } from 'esbuild'
 import about from './package.json' with { type: 'json' }
 import budgets from './tools/budgets.json' with { type: 'json' }
+import { bundleEdge, type EdgeBundle, FOR_BROWSERS, splitEdge } from './tools/bundle.ts'
 import { packSource } from './tools/source.ts'
+
+export { bundleEdge, type EdgeBundle, splitEdge } from './tools/bundle.ts'
 
 const ROOT: string = import.meta.dirname
 const DIST = `${ROOT}/dist`
-const EDGE_ENTRY = `${ROOT}/src/edge/mod.ts`
-
-/** What stands in for a package, or for a part of one that is never reached, in a browser. */
-const STAND_INS: readonly { readonly name: RegExp; readonly contents: string }[] = [
-  {
-    name: /^sodium-universal(\/|$)/,
-    contents: `import * as sodium from './src/edge/sodium.ts'
-      export * from './src/edge/sodium.ts'
-      export default sodium`,
-  },
-  { name: /^debug$/, contents: 'module.exports = () => () => {}' },
-  { name: /^(safe-)?buffer$/, contents: `export { Buffer } from './tools/shims/buffer.ts'` },
-  { name: /^node:events$/, contents: `export { EventEmitter } from 'events'` },
-  // Of readable-stream a duplex of bytes is used, and nothing else of it is ever called.
-  {
-    name: /^string_decoder\/$|\/streams\/(async_iterator|pipeline)(\.js)?$|\/_stream_(transform|passthrough)\.js$/,
-    contents: 'module.exports = {}',
-  },
-  // noise-protocol clones nothing but nested lists of symbols.
-  {
-    name: /^clone$/,
-    contents: `module.exports = function clone(x) { return Array.isArray(x) ? x.map(clone) : x }`,
-  },
-]
-
-const standIns: Plugin = {
-  name: 'stand-ins',
-  setup({ onResolve, onLoad }) {
-    for (const { name, contents } of STAND_INS) {
-      const namespace = `stand-in for ${name.source}`
-      onResolve({ filter: name }, () => ({ path: 'it', namespace }))
-      onLoad({ filter: /^/, namespace }, () => ({ contents, resolveDir: ROOT }))
-    }
-  },
-}
+const WORKER_ENTRY = `${ROOT}/src/edge/worker.ts`
 
 /** The page takes the edge client from the node that serves it, as any other page would. */
 const edgeFromNode: Plugin = {
   name: 'edge-from-node',
   setup({ onResolve }) {
-    onResolve({ filter: /src\/edge\/mod\.ts$|^signal-mesh\/edge$/ }, () => ({
-      path: '/edge.min.js',
+    onResolve({ filter: /\/edge\/mod\.ts$|^signal-mesh\/edge$/ }, () => ({
+      path: '/edge.js',
       external: true,
     }))
   },
 }
 
-const FOR_BROWSERS = {
-  bundle: true,
-  format: 'esm',
-  platform: 'browser',
-  target: 'es2022',
-  minify: true,
-  legalComments: 'none',
-  logLevel: 'warning',
-  absWorkingDir: ROOT,
-} as const satisfies BuildOptions
-
-export interface EdgeBundle {
-  readonly code: Uint8Array
-  readonly sizes: Sizes
-}
-
-export interface Sizes {
-  readonly rawBytes: number
-  readonly gzipBytes: number
-  /** Bytes of the minified bundle that came from each package, the largest first. */
-  readonly packages: Readonly<Record<string, number>>
-}
-
-/** Puts other modules in the place of our own, so that a test can see what each of them is for. */
-function inPlaceOf(modules: Readonly<Record<string, string>>): Plugin {
-  return {
-    name: 'in-place-of',
-    setup({ onResolve }) {
-      onResolve({ filter: /^\..*\.ts$/ }, ({ path, resolveDir, importer }) => {
-        const other = modules[relative(ROOT, join(resolveDir, path))]
-        return other && importer !== join(ROOT, other) ? { path: join(ROOT, other) } : undefined
-      })
-    },
-  }
-}
-
-/** Bundles the edge client, or another entry, in memory; modules are named by path from the root. */
-export async function bundleEdge(
-  entry: string = EDGE_ENTRY,
-  modules: Readonly<Record<string, string>> = {},
-): Promise<EdgeBundle> {
-  const { outputFiles, metafile } = await build({
-    ...FOR_BROWSERS,
-    entryPoints: [entry],
-    plugins: [inPlaceOf(modules), standIns],
-    inject: ['tools/shims/globals.ts'],
-    define: { global: 'globalThis' },
-    outfile: 'edge.min.js',
-    metafile: true,
-    write: false,
-  })
-  const code = outputFiles[0]?.contents ?? new Uint8Array()
-  const gzipBytes = gzipSync(code, { level: 9 }).length
-  return { code, sizes: { rawBytes: code.length, gzipBytes, packages: sharesOf(metafile) } }
-}
-
-function sharesOf(metafile: Metafile): Record<string, number> {
-  const shares: Record<string, number> = {}
-  for (const output of Object.values(metafile.outputs)) {
-    for (const [path, { bytesInOutput }] of Object.entries(output.inputs)) {
-      const name = packageOf(path)
-      shares[name] = (shares[name] ?? 0) + bytesInOutput
-    }
-  }
-  return Object.fromEntries(Object.entries(shares).sort(([, a], [, b]) => b - a))
-}
-
-/** The package that a file belongs to; the innermost, where packages nest. */
-function packageOf(path: string): string {
-  const [, name] = path.match(/.*node_modules\/((?:@[^/]+\/)?[^/]+)/) ?? []
-  return name ?? (path.startsWith('stand-in') ? 'stand-ins' : 'signal-mesh')
-}
-
 /** Bundles the demo page beside the files that it is made of. */
-async function buildDemo(): Promise<void> {
+async function buildDemo(restName: string): Promise<void> {
   mkdirSync(`${DIST}/demo`, { recursive: true })
   cpSync(`${ROOT}/demo`, `${DIST}/demo`, {
     recursive: true,
@@ -143,6 +46,9 @@ async function buildDemo(): Promise<void> {
     plugins: [edgeFromNode],
     outfile: 'dist/demo/page.js',
   })
+  // The page tells the browser of the second part before the first can ask for it.
+  const page = `${DIST}/demo/index.html`
+  writeFileSync(page, readFileSync(page, 'utf8').replaceAll('/edge-rest.js', `/${restName}`))
 }
 
 /** Bundles the examples that have a page, beside the demo, each under its name. */
@@ -154,6 +60,8 @@ async function buildExamples(): Promise<void> {
   await build({
     ...FOR_BROWSERS,
     entryPoints: names.map((name) => ({ in: `./examples/${name}/main`, out: name })),
+    // What an example imports of this package, it takes from the source; "module" is there by default.
+    conditions: ['signal-mesh:source', 'module'],
     plugins: [edgeFromNode],
     jsx: 'automatic',
     define: { 'process.env.NODE_ENV': '"production"' },
@@ -165,28 +73,65 @@ async function buildExamples(): Promise<void> {
   }
 }
 
-function printSizes({ rawBytes, gzipBytes, packages }: Sizes): void {
-  for (const [name, bytes] of Object.entries(packages)) {
-    const percent = ((100 * bytes) / rawBytes).toFixed(1)
-    console.log(`${String(bytes).padStart(8)} B ${percent.padStart(5)} %  ${name}`)
+type Parts = Readonly<Record<'whole' | 'first' | 'rest', EdgeBundle>>
+/** The figures that may not grow, by their names in tools/budgets.json; bytes, gzipped. */
+export type Figures = Readonly<Record<keyof typeof budgets.edgeGzipBytes, number>>
+
+function figuresOf({ whole, first, rest }: Parts): Figures {
+  return {
+    beforeTheFirstConnection: first.sizes.gzipBytes,
+    allTold: first.sizes.gzipBytes + rest.sizes.gzipBytes,
+    inOneFile: whole.sizes.gzipBytes,
   }
-  const budget = budgets.edgeBundleGzipBytes
-  console.log(`dist/edge.min.js: ${rawBytes} B, ${gzipBytes} B gzipped (budget: ${budget} B)`)
+}
+
+function printSizes(parts: Parts): void {
+  const names = Object.keys({ ...parts.first.sizes.packages, ...parts.rest.sizes.packages })
+  console.log('   first     rest    whole  bytes minified, of')
+  for (const name of names) {
+    const columns = [parts.first, parts.rest, parts.whole].map(({ sizes }) =>
+      String(sizes.packages[name] ?? 0).padStart(8),
+    )
+    console.log(`${columns.join(' ')}  ${name}`)
+  }
+  for (const [name, bytes] of Object.entries(figuresOf(parts))) {
+    const [committed, target] = [budgets.edgeGzipBytes, budgets.edgeGzipTargetBytes].map(
+      (figures) => figures[name as keyof Figures],
+    )
+    const words = name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+    console.log(`${words}: ${bytes} B gzipped (committed: ${committed}, target: ${target})`)
+  }
+}
+
+/** Says of each figure that has grown by more than is let pass. */
+export function grown(figures: Figures, committed: Figures = budgets.edgeGzipBytes): string[] {
+  const names = Object.keys(figures) as (keyof Figures)[]
+  return names.flatMap((name) => {
+    const percent = (100 * (figures[name] - committed[name])) / committed[name]
+    const was = `${committed[name]} B in tools/budgets.json`
+    const text = `The edge client has grown by ${percent.toFixed(1)} % (${name}: ${figures[name]} B, was ${was})`
+    return percent > budgets.edgeGrowthPercent ? [text] : []
+  })
 }
 
 async function main(quiet: boolean): Promise<void> {
   mkdirSync(DIST, { recursive: true })
-  const { code, sizes } = await bundleEdge()
-  writeFileSync(`${DIST}/edge.min.js`, code)
+  const [whole, { first, rest, restName }] = await Promise.all([bundleEdge(), splitEdge()])
+  // A page that runs a build before this one has fetched its second part, or is told to load anew.
+  for (const old of globSync('edge-rest-*.js', { cwd: DIST })) rmSync(`${DIST}/${old}`)
+  writeFileSync(`${DIST}/edge.min.js`, whole.code)
+  writeFileSync(`${DIST}/edge.js`, first.code)
+  writeFileSync(`${DIST}/${restName}`, rest.code)
+  const sizes = { whole: whole.sizes, first: first.sizes, rest: rest.sizes }
   writeFileSync(`${DIST}/sizes.json`, `${JSON.stringify(sizes, null, 2)}\n`)
-  if (existsSync(`${ROOT}/demo/page.ts`)) await buildDemo()
+  writeFileSync(`${DIST}/edge-worker.js`, (await bundleEdge(WORKER_ENTRY)).code)
+  if (existsSync(`${ROOT}/demo/page.ts`)) await buildDemo(restName)
   if (existsSync(`${ROOT}/examples`)) await buildExamples()
   writeFileSync(`${DIST}/source.tgz`, await packSource(ROOT, `${about.name}-${about.version}`))
-  if (!quiet) printSizes(sizes)
-  if (sizes.gzipBytes > budgets.edgeBundleGzipBytes) {
-    console.error(
-      `The edge bundle is over its budget by ${sizes.gzipBytes - budgets.edgeBundleGzipBytes} B`,
-    )
+  const parts = { whole, first, rest }
+  if (!quiet) printSizes(parts)
+  for (const text of grown(figuresOf(parts))) {
+    console.error(text)
     process.exitCode = 1
   }
 }

@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { opBytes } from '../src/batch.ts'
 import { HASH_BYTES, signingKeyPair } from '../src/crypto.ts'
-import { AUDIT_ONE_IN, RECORD_RENEW_MS, RECORD_TTL_MS } from '../src/limits.ts'
+import { ADVERT_RENEW_MS, AUDIT_ONE_IN, RECORD_RENEW_MS, RECORD_TTL_MS } from '../src/limits.ts'
 import { type EdgeRecord, isAuthentic, signAdvert, signPresence } from '../src/records.ts'
 import { networkId, topicTag } from '../src/topic.ts'
 
@@ -29,6 +29,8 @@ const advert = signAdvert(network, keys, { tag: topicTag('main', 'bench'), info,
 const rooted = presence.bytes.length + HASH_BYTES
 const leaf = HASH_BYTES + SALT_BYTES + LENGTH_BYTES + info.length
 const perHour = (EDGES * 3_600_000) / RECORD_RENEW_MS
+/** An advert is signed again less often than its presence, by which it lives. */
+const advertsPerPresence = RECORD_RENEW_MS / ADVERT_RENEW_MS
 const checksPerSecond = measure()
 
 const result = {
@@ -43,8 +45,8 @@ const result = {
       held: presence.bytes.length + topics * advert.bytes.length,
       discovered: presence.bytes.length + advert.bytes.length,
       added: putBytes(advert),
-      renewedRecords: 1 + topics,
-      renewed: putBytes(presence) + topics * putBytes(advert),
+      renewedRecords: 1 + topics * advertsPerPresence,
+      renewed: putBytes(presence) + topics * advertsPerPresence * putBytes(advert),
     }),
   ),
   merkle: TOPICS.map((topics) =>

@@ -26,7 +26,7 @@ const NO_BROWSER = `No browser found, and none could be installed.
 Install Chromium or Chrome so that one of ${SYSTEM_NAMES.join(', ')} is on the PATH,
 or run "npx playwright install --with-deps chromium", then run this again.`
 
-const isRoot: boolean = process.getuid?.() === 0
+export const isRoot: boolean = process.getuid?.() === 0
 
 /** Starts headless Chromium; `flags` are put after our own. */
 export async function launchBrowser(flags: readonly string[] = []): Promise<Browser> {
@@ -42,11 +42,16 @@ export function findBrowser(
   path: string = process.env.PATH ?? '',
   own: string = chromium.executablePath(),
 ): string | undefined {
-  if (existsSync(own)) return own
+  return existsSync(own) ? own : findProgram(SYSTEM_NAMES, path)
+}
+
+/** The path of the first of these programs that the system has. */
+export function findProgram(
+  names: readonly string[],
+  path: string = process.env.PATH ?? '',
+): string | undefined {
   const folders = path.split(delimiter)
-  return SYSTEM_NAMES.flatMap((name) => folders.map((folder) => join(folder, name))).find((file) =>
-    existsSync(file),
-  )
+  return names.flatMap((name) => folders.map((folder) => join(folder, name))).find(existsSync)
 }
 
 /** The browser's path; installs one where there is none, and throws where that fails. */
@@ -59,10 +64,15 @@ export function ensureBrowser(): string {
 /** Tries the system's packages first: Playwright's downloads are not reachable from everywhere. */
 function install(): string | undefined {
   console.error('No browser found: installing Chromium, which takes a minute or two')
-  if (isRoot && run('apt-get', ['update']))
-    run('apt-get', ['install', '--yes', '--no-install-recommends', 'chromium'])
+  installPackage('chromium')
   if (!findBrowser()) run('npx', ['playwright', 'install', 'chromium'])
   return findBrowser()
+}
+
+/** Installs a package of the system, where that can be done. */
+export function installPackage(name: string): void {
+  if (isRoot && run('apt-get', ['update']))
+    run('apt-get', ['install', '--yes', '--no-install-recommends', name])
 }
 
 /** Runs an installer, its progress in sight; what it prints is no part of our own output. */

@@ -126,9 +126,24 @@ test('whiteboard: lines are seen at once, and by who comes later', async () => {
   await hasInk(await stage.open(1, '/examples/whiteboard.html'))
 })
 
+test('react: a page is in the room that it shows, and waves to the others there', async () => {
+  const { a, b } = await twoPages('react')
+  await Promise.all([a, b].map((page) => says(page, '#room', '1 others in red')))
+  await a.click('button')
+  await says(b, '#room', '1 waves')
+  await a.selectOption('select', 'green')
+  await says(b, '#room', '0 others in red')
+  await b.selectOption('select', 'green')
+  await Promise.all([a, b].map((page) => says(page, '#room', '1 others in green')))
+})
+
 test('agent: an edge without a browser greets and answers', async () => {
   const stage = await openStage(2, { network: 'main' })
-  const agent = spawn(process.execPath, [`${ROOT}/examples/agent/main.ts`, String(stage.urls[0])])
+  const agent = spawn(process.execPath, [
+    '--conditions=signal-mesh:source',
+    `${ROOT}/examples/agent/main.ts`,
+    String(stage.urls[0]),
+  ])
   const exited = once(agent, 'exit')
   const page = await stage.open(1, '/examples/chat.html')
   await says(page, '#log li', 'Hello, I am an agent')

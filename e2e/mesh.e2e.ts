@@ -66,15 +66,13 @@ test('keeps what a peer says before this page knows that they are connected', as
   const [a, b] = await Promise.all([stage.visit(0, 'room'), stage.visit(0, 'room')])
   await a.finds(b.id, stage.nodeId(0))
   await b.page.evaluate(() => {
-    globalThis.statsHeldBy = new Promise((resolve) => {
-      globalThis.releaseStats = resolve
-    })
+    globalThis.isHeld = true
   })
   assert.is(await a.connects(b.id), undefined)
   await a.says(b.id, 'first')
   await poll('the message is there', DONE_WITHIN_MS, () => b.page.evaluate(() => rtcMessages === 1))
   assert.is((await b.connectionTo(a.id)).state, 'none')
-  await b.page.evaluate(() => releaseStats())
+  await b.page.evaluate(() => release())
   await b.hears(a.id, 'first')
   await chat(a, b)
   console.log('first message: kept')
@@ -117,7 +115,7 @@ test('gives RTC no ICE servers, and asks no server but the nodes', async () => {
 
   for (const { page } of [a, b]) {
     const configs = await page.evaluate(() => rtcConfigs)
-    assert.is(configs.length, 1)
+    assert.ok(configs.length > 0)
     // Left out is not enough: what makes the connections has servers of its own then.
     for (const { given, used } of configs) {
       assert.equal([given?.iceServers, used.iceServers], [[], []])

@@ -9,9 +9,14 @@ import { LOST, plainBytes, reasonBytes, reasonText } from './reason.ts'
 /**
  * Opens the channel named `protocol` on the connection: message 0 is a frame, message 1 says why
  * the sender is about to close. When the last channel of a connection closes, the connection ends.
- * Undefined where the connection has gone or carries such a channel already.
+ * Undefined where the connection has gone or carries such a channel already. `waitingBytes` is what
+ * waits beneath the connection, where it cannot tell that itself.
  */
-export function openChannel(stream: Stream, protocol: string): Link | undefined {
+export function openChannel(
+  stream: Stream,
+  protocol: string,
+  waitingBytes: () => number = () => 0,
+): Link | undefined {
   const mux = Protomux.from(stream)
   let reason: string | undefined
   const channel = mux.createChannel({
@@ -29,7 +34,8 @@ export function openChannel(stream: Stream, protocol: string): Link | undefined 
   }
   const source = makeLink({
     send: (frame) => void frames.send(frame),
-    bufferedBytes: () => stream._writableState.buffered + stream.rawStream._writableState.buffered,
+    bufferedBytes: () =>
+      stream._writableState.buffered + stream.rawStream._writableState.buffered + waitingBytes(),
     close: closeWith,
   })
   const frames = channel.addMessage({

@@ -19,6 +19,10 @@ export interface ChildOptions {
   readonly program: string
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** Most memory that its objects may take. */
+  readonly heapMiB?: number
+  /** Whether its messages hold bytes. */
+  readonly binary?: boolean
   /** Takes what it writes to standard error, as it comes. */
   onErrorText?(text: string): void
 }
@@ -28,10 +32,13 @@ const KEPT_ERROR_CHARS = 2_000
 
 /** Starts a program and waits for its first line, which must be JSON. */
 export async function startChild(options: ChildOptions): Promise<Child> {
-  const child = fork(fileURLToPath(new URL(options.program, import.meta.url)), options.args ?? [], {
+  // In the published package this file and its neighbours are `.js`.
+  const program = options.program.replace(/\.ts$/, import.meta.url.slice(-3))
+  const child = fork(fileURLToPath(new URL(program, import.meta.url)), options.args ?? [], {
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    execArgv: [],
+    execArgv: options.heapMiB ? [`--max-old-space-size=${options.heapMiB}`] : [],
+    serialization: options.binary ? 'advanced' : 'json',
     // A group of its own: Ctrl-C reaches the parent alone, which then stops its children in order.
     detached: true,
   })

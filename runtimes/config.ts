@@ -1,19 +1,24 @@
 /** What a node can be told: each flag with its twin, its default, its meaning and its bounds. */
 
 import { SignalMeshError } from '../src/errors.ts'
-import { MAX_CONTACT_URLS, MAX_NAME_BYTES, MAX_URL_BYTES } from '../src/limits.ts'
+import { MAX_CONTACT_URLS, MAX_NAME_BYTES, MAX_PEERS, MAX_URL_BYTES } from '../src/limits.ts'
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from '../src/log.ts'
 import { isIpv4, listThat, oneOf, onOff, textThat, wholeNumber } from './flag-values.ts'
 import { type Env, type Flags, helpLines, parseFlags } from './flags.ts'
+import { MAX_RELAYS } from './limits.ts'
 
 export interface Config {
   readonly port: number
   readonly host: string
   readonly network: string
   readonly bootstrap: readonly string[]
+  readonly peer: readonly string[]
+  readonly allowPrivate: boolean
   readonly dhtPort: number
   readonly dhtHost: string | undefined
   readonly noDht: boolean
+  readonly relay: readonly string[]
+  readonly dhtRelay: boolean
   readonly data: string | undefined
   readonly tlsCert: string | undefined
   readonly tlsKey: string | undefined
@@ -66,6 +71,16 @@ const FLAGS: Flags<Config> = {
     fallback: [],
     about: 'DHT nodes through which to meet other nodes. Default: none, no DHT is used',
   },
+  peer: {
+    ...listThat(`up to ${MAX_PEERS} http, https, ws or wss URLs`, isUrl, MAX_PEERS),
+    value: 'URL,…',
+    fallback: [],
+    about: 'Nodes to keep links to over WebSocket, e.g. wss://node.example. Default: none',
+  },
+  allowPrivate: {
+    ...onOff,
+    about: 'Dials local addresses that other nodes name; one that --peer names is always dialled',
+  },
   dhtPort: { ...port, fallback: 0, about: 'UDP port of the DHT; 0: any free one. Default: 0' },
   dhtHost: {
     ...textThat('an IPv4 address', isIpv4),
@@ -73,7 +88,14 @@ const FLAGS: Flags<Config> = {
     fallback: undefined,
     about: 'Address that the DHT binds. Default: 127.0.0.1 if all bootstraps are, else 0.0.0.0',
   },
-  noDht: { ...onOff, about: 'Uses no DHT, whatever --bootstrap says' },
+  noDht: { ...onOff, about: 'Uses no DHT, whatever --bootstrap and --relay say' },
+  relay: {
+    ...listThat(`up to ${MAX_RELAYS} http, https, ws or wss URLs`, isUrl, MAX_RELAYS),
+    value: 'URL,…',
+    fallback: [],
+    about: 'Nodes that lend their DHT, to meet others where UDP or Node is missing. Default: none',
+  },
+  dhtRelay: { ...onOff, about: 'Lends the DHT of --bootstrap to nodes that name this one by --relay' },
   data: {
     ...path,
     value: 'DIR',
@@ -131,6 +153,12 @@ export function parseConfig(argv: readonly string[], env: Env): Config {
   }
   if ((settings.tlsCert === undefined) !== (settings.tlsKey === undefined)) {
     throw new SignalMeshError('BAD_CONFIG', 'Flags --tls-cert and --tls-key go together')
+  }
+  if (settings.dhtRelay && (settings.noDht || settings.bootstrap.length === 0)) {
+    throw new SignalMeshError(
+      'BAD_CONFIG',
+      'Flag --dht-relay lends a DHT that this node has to know; give it --bootstrap, without --no-dht',
+    )
   }
   if (settings.membersOnly && settings.members === undefined) {
     throw new SignalMeshError(

@@ -29,7 +29,11 @@ export interface Host {
   lanAddresses(): readonly string[]
 }
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
+/** The package's folder: as source this file stands in its `runtimes`, as built in `dist/npm/runtimes`. */
+const ROOT = new URL(
+  /\/dist\/npm\/runtimes\/[^/]+$/.test(import.meta.url) ? '../../..' : '..',
+  import.meta.url,
+)
 
 /** This process as a host. */
 export async function processHost(): Promise<Host> {
@@ -38,13 +42,13 @@ export async function processHost(): Promise<Host> {
   return {
     argv: process.argv.slice(2),
     env: process.env,
-    about: JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as Package,
+    about: JSON.parse(await readOwn('package.json')) as Package,
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     exit: (code) => process.exit(code),
     onStop,
     readText,
-    readBuild: () => readFolder(join(ROOT, 'dist')),
+    readBuild,
     lanAddresses,
   }
 }
@@ -92,13 +96,26 @@ async function readText(path: string): Promise<string> {
   }
 }
 
-async function readFolder(folder: string): Promise<Map<string, Uint8Array>> {
+/** Reads a file of the package, which Deno may run from a registry's URL. */
+async function readOwn(path: string): Promise<string> {
+  const url = new URL(path, ROOT)
+  return url.protocol === 'file:' ? readFile(url, 'utf8') : (await fetch(url)).text()
+}
+
+/** The build, but for what it holds for the registries; a URL cannot say what is below it. */
+async function readBuild(): Promise<Map<string, Uint8Array>> {
+  if (ROOT.protocol !== 'file:') return new Map()
+  return readFolder(fileURLToPath(new URL('dist', ROOT)), /^npm\//)
+}
+
+/** Reads all files but those whose path in the folder is left out. */
+async function readFolder(folder: string, leftOut: RegExp): Promise<Map<string, Uint8Array>> {
   const files = new Map<string, Uint8Array>()
   const entries = await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => [])
   for (const entry of entries) {
     const file = join(entry.parentPath, entry.name)
     const path = relative(folder, file).replaceAll(sep, '/')
-    if (entry.isFile()) files.set(path, await readFile(file))
+    if (entry.isFile() && !leftOut.test(path)) files.set(path, await readFile(file))
   }
   return files
 }

@@ -7,6 +7,10 @@ const SECOND_MS = 1000
 export const MAX_HEADER_BYTES: number = 16 * KIB
 /** Headers of one request. */
 export const MAX_HEADERS = 100
+/** Body of a request, which nothing here reads; who sends more is told so. */
+export const MAX_BODY_BYTES: number = 1024 * KIB
+/** What Bun queues on one socket before it drops frames: far above where a node closes it. */
+export const MAX_BACKLOG_BYTES: number = 64 * 1024 * KIB
 /** A request's headers must be there by then: slow senders do not hold sockets. */
 export const HEADERS_TIMEOUT_MS: number = 10 * SECOND_MS
 /** A whole request must be there by then; nothing that is served here reads a body. */
@@ -53,3 +57,48 @@ export const STOP_TIMEOUT_MS: number = 3 * SECOND_MS
 export const LINKED_TIMEOUT_MS: number = 30 * SECOND_MS
 /** How often a testnet asks its nodes for their neighbours. */
 export const LINKED_CHECK_MS = 100
+
+/** Sockets of DHT relaying in all: each costs its relay a place on the DHT and up to 2 MiB that wait. */
+export const MAX_RELAY_CONNECTIONS = 64
+/** And from one address: the nodes of a small office, and an eighth of all. */
+export const MAX_RELAY_CONNECTIONS_PER_ADDRESS = 8
+/** Connections to other nodes through one such socket: as many as a node has neighbours. */
+export const MAX_RELAY_STREAMS = 64
+/** Looks on the DHT under way for one client; a node has one at a time, and one that it gave up. */
+export const MAX_RELAY_QUERIES = 4
+/** Dials and looks that a client begins per second, in the mean; each costs the DHT some 20 packets. */
+export const RELAY_DIALS_PER_SECOND = 4
+/** And at once: a node that starts dials half of its neighbours, and looks now and then. */
+export const RELAY_DIALS_BURST = 64
+/** Bytes per second, each way: what a mesh of a million edges says. */
+export const RELAY_BYTES_PER_SECOND: number = 1024 * KIB
+/** And at once: the directory of some ten thousand edges. */
+export const RELAY_BYTES_BURST: number = 4 * 1024 * KIB
+/** Bytes above the rate that wait for it, each way; a client that has more is closed. */
+export const MAX_RELAY_WAITING_BYTES: number = 1024 * KIB
+/** Largest frame of DHT relaying: one of a link at its largest, with what encloses it. */
+export const MAX_RELAY_FRAME_BYTES: number = 128 * KIB
+/** Bytes on their way to the relay's process; above this it is stuck, and ended. */
+export const MAX_RELAY_BACKLOG_BYTES: number = 32 * 1024 * KIB
+/** A client that says nothing for so long is gone: it answers the relay's pings, one every 15 s. */
+export const RELAY_IDLE_MS: number = 60 * SECOND_MS
+/** An address whose frame has ended the relay's process is kept out for this long. */
+export const RELAY_BAN_MS: number = 600 * SECOND_MS
+/** Addresses that are kept out; the longest banned is let in again for one more. */
+export const MAX_RELAY_BANS = 1_024
+/** Heap of the relay's process: twice what it takes at its bounds. */
+export const RELAY_HEAP_MIB = 256
+/** The first wait before the relay's process is started again. */
+export const RELAY_RESTART_FIRST_MS = 250
+/** And the longest. */
+export const RELAY_RESTART_MAX_MS: number = 30 * SECOND_MS
+/** A relay that has lived for so long is well: the waits begin anew, at either end. */
+export const RELAY_STEADY_MS: number = 60 * SECOND_MS
+/** A relay has made its client known on the DHT by then, or another one is tried. */
+export const RELAY_ANSWERS_MS: number = 8 * SECOND_MS
+/** The first wait before the next relay is tried. */
+export const RELAY_RETRY_FIRST_MS = 500
+/** The longest wait, once none has answered often. */
+export const RELAY_RETRY_MAX_MS: number = 60 * SECOND_MS
+/** Relays that a node may be given. */
+export const MAX_RELAYS = 16

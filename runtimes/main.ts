@@ -105,8 +105,8 @@ function welcome(config: Config, runtime: Runtime, host: Host, node: StartedNode
 }
 
 function meshWords(config: Config): string {
-  if (config.noDht || config.bootstrap.length === 0) {
-    return 'this node alone; join others with --bootstrap host:port'
-  }
-  return `meets other nodes through ${config.bootstrap.join(', ')}`
+  const ways = [...(config.noDht ? [] : config.relay.length > 0 ? config.relay : config.bootstrap), ...config.peer]
+  if (ways.length === 0)
+    return 'this node alone; join others with --bootstrap host:port or --peer URL'
+  return `meets other nodes through ${ways.join(', ')}`
 }

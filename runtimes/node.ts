@@ -1,153 +1,20 @@
 /** Node as a runtime: `node:http`, `ws`, hyperswarm, a folder. */
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
-import type { Duplex } from 'node:stream'
-import { SignalMeshError } from '../src/errors.ts'
-import type { ListenOptions, Running, Runtime } from '../src/runtime.ts'
-import { answer, infoOf, refuseUpgrade, requestOf } from './http.ts'
-import {
-  HEADERS_TIMEOUT_MS,
-  KEEP_ALIVE_MS,
-  MAX_HEADER_BYTES,
-  MAX_HEADERS,
-  REQUEST_TIMEOUT_MS,
-  STOP_MS,
-  TIMEOUT_CHECK_MS,
-  TLS_HANDSHAKE_MS,
-} from './limits.ts'
-import { plain } from './pages.ts'
+import type { Runtime } from '../src/runtime.ts'
+import { listen } from './listen.ts'
 import { openStore } from './store.ts'
-import { whyOf } from './why.ts'
-import { type WebSockets, webSockets } from './ws.ts'
+import { dialMesh } from './ws.ts'
 
 export const runtime: Runtime = {
   name: 'node',
   version: process.versions.node,
   listen: (options) => listen(options),
   // A node without a DHT does not load the native code that a DHT needs.
-  join: async (options) => (await import('./swarm.ts')).join(options),
+  join: async (options) =>
+    options.relays?.length
+      ? (await import('./relayed.ts')).joinThroughRelay(options)
+      : (await import('./swarm.ts')).join(options),
+  offerRelay: async (options) => (await import('./relayhost.ts')).offerRelay(options),
+  dial: dialMesh,
   openStore,
-}
-
-/** Time-outs of the HTTP and TLS server. */
-export interface Times {
-  readonly headersMs: number
-  readonly requestMs: number
-  readonly keepAliveMs: number
-  readonly checkMs: number
-  readonly tlsHandshakeMs: number
-}
-
-/** Those by which it goes. */
-export const TIMES: Times = {
-  headersMs: HEADERS_TIMEOUT_MS,
-  requestMs: REQUEST_TIMEOUT_MS,
-  keepAliveMs: KEEP_ALIVE_MS,
-  checkMs: TIMEOUT_CHECK_MS,
-  tlsHandshakeMs: TLS_HANDSHAKE_MS,
-}
-
-/** Listens; tests make the times shorter. */
-export async function listen(options: ListenOptions, times: Times = TIMES): Promise<Running> {
-  const server = makeServer(options, times)
-  const sockets = webSockets()
-  server.on('request', (message, out) => void respond(options, message, out))
-  server.on('upgrade', (message, socket, head) => upgrade(options, sockets, message, socket, head))
-  await listening(server, options)
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: async () => {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      server.closeIdleConnections()
-      const cut = setTimeout(() => server.closeAllConnections(), STOP_MS)
-      await sockets.close()
-      await closed
-      clearTimeout(cut)
-    },
-  }
-}
-
-function makeServer(options: ListenOptions, times: Times): Server {
-  const limits = {
-    maxHeaderSize: MAX_HEADER_BYTES,
-    headersTimeout: times.headersMs,
-    requestTimeout: times.requestMs,
-    keepAliveTimeout: times.keepAliveMs,
-    connectionsCheckingInterval: times.checkMs,
-  }
-  const tls = { ...options.tls, handshakeTimeout: times.tlsHandshakeMs }
-  try {
-    const server = options.tls ? createTlsServer({ ...limits, ...tls }) : createServer(limits)
-    server.maxHeadersCount = MAX_HEADERS
-    return server
-  } catch (cause) {
-    throw new SignalMeshError('BAD_CONFIG', `Cannot use the TLS certificate and key: ${cause}`, {
-      cause,
-    })
-  }
-}
-
-async function listening(server: Server, { host, port }: ListenOptions): Promise<void> {
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(port, host, () => {
-        server.off('error', reject)
-        resolve()
-      })
-    })
-  } catch (cause) {
-    throw listenError(`${host}:${port}`, cause as NodeJS.ErrnoException)
-  }
-}
-
-function listenError(where: string, cause: NodeJS.ErrnoException): SignalMeshError {
-  if (cause.code === 'EADDRINUSE') {
-    const advice = 'stop what uses it, or choose another with --port (0: any free one)'
-    return new SignalMeshError(
-      'PORT_IN_USE',
-      `Cannot listen on ${where}, it is in use: ${advice}`,
-      {
-        cause,
-      },
-    )
-  }
-  const why =
-    cause.code === 'EACCES' ? 'permission denied; choose a --port above 1023' : whyOf(cause)
-  return new SignalMeshError('BAD_CONFIG', `Cannot listen on ${where}: ${why}`, { cause })
-}
-
-async function respond(
-  options: ListenOptions,
-  message: IncomingMessage,
-  out: ServerResponse,
-): Promise<void> {
-  // A body is read only to be thrown away, within the time that a request may take.
-  message.resume()
-  const request = requestOf(message, options.tls ? 'https' : 'http')
-  try {
-    await answer(
-      out,
-      request ? await options.fetch(request, infoOf(message)) : plain(400, 'Bad request'),
-    )
-  } catch {
-    out.destroy()
-  }
-}
-
-function upgrade(
-  options: ListenOptions,
-  sockets: WebSockets,
-  message: IncomingMessage,
-  socket: Duplex,
-  head: Buffer,
-): void {
-  socket.on('error', () => socket.destroy())
-  const request = requestOf(message, options.tls ? 'https' : 'http')
-  if (!request) return void refuseUpgrade(socket, plain(400, 'Bad request'))
-  const decision = options.upgrade(request, infoOf(message))
-  if (typeof decision === 'function') sockets.accept(message, socket, head, decision)
-  else void refuseUpgrade(socket, decision)
 }

@@ -21,6 +21,10 @@ const TYPES: Readonly<Record<string, string>> = {
   webmanifest: 'application/manifest+json',
 }
 
+/** The client in one file and in two, and the script of its shared worker. */
+const BUNDLE = /^edge(\.min|-worker|-rest-[0-9a-f]+)?\.js(\.map)?$/
+const REST = /^\/edge-rest-/
+
 /** Scripts come from the node alone; sockets may go to any node, since a page changes its home. */
 const POLICY = [
   "default-src 'self'",
@@ -34,7 +38,7 @@ const POLICY = [
 
 /**
  * Makes the pages out of the build's files, by their path in it: `demo/…` is served at the top,
- * `edge.min.js` and the source beside it, `/source` always.
+ * the bundles and the source beside it, `/source` always.
  */
 export async function makePages(
   files: ReadonlyMap<string, Uint8Array>,
@@ -56,7 +60,7 @@ export async function makePages(
 function pathOf(file: string): string | undefined {
   if (file === 'demo/index.html') return '/'
   if (file.startsWith('demo/')) return file.slice('demo'.length)
-  return file.startsWith('edge.min.js') || file === 'source.tgz' ? `/${file}` : undefined
+  return BUNDLE.test(file) || file === 'source.tgz' ? `/${file}` : undefined
 }
 
 async function pageMaker(path: string, bytes: Uint8Array): Promise<() => Response> {
@@ -64,14 +68,33 @@ async function pageMaker(path: string, bytes: Uint8Array): Promise<() => Respons
   const ending = path === '/' ? 'html' : path.slice(path.lastIndexOf('.') + 1)
   const headers: Record<string, string> = {
     'content-type': TYPES[ending] ?? 'application/octet-stream',
-    'cache-control': 'no-cache',
-    etag: `"${(await sha256(body)).slice(0, 32)}"`,
+    // A second part has the hash of its text in its name: what a page has of it stays right.
+    'cache-control': REST.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache',
+    // Weak, for it stands for the text as it is and packed.
+    etag: `W/"${(await sha256(body)).slice(0, 32)}"`,
     'referrer-policy': 'no-referrer',
   }
   if (ending === 'html') headers['content-security-policy'] = POLICY
-  // The bundle may be imported by pages of other origins.
-  if (path.startsWith('/edge.min.js')) headers['access-control-allow-origin'] = '*'
-  return () => new Response(body, { headers })
+  // The bundles may be imported by pages of other origins.
+  if (BUNDLE.test(path.slice(1))) headers['access-control-allow-origin'] = '*'
+  if (!PACKED.test(headers['content-type'] ?? '')) return () => new Response(body, { headers })
+  headers['vary'] = 'accept-encoding'
+  let packed: Promise<Uint8Array<ArrayBuffer>> | undefined
+  return () => {
+    const response = new Response(body, { headers })
+    packings.set(response, () => (packed ??= pack(body)))
+    return response
+  }
+}
+
+/** What is text; archives and pictures are packed already. */
+const PACKED = /^text|json|javascript|svg/
+/** How to pack an answer; once for all who ask, and only if somebody does. */
+const packings = new WeakMap<Response, () => Promise<Uint8Array<ArrayBuffer>>>()
+
+async function pack(body: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  const stream = new Blob([body]).stream().pipeThrough(new CompressionStream('gzip'))
+  return new Uint8Array(await new Response(stream).arrayBuffer())
 }
 
 /** A short answer in plain text. */
@@ -82,13 +105,24 @@ export function plain(status: number, text: string): Response {
   })
 }
 
-/** The answer as it leaves: without what the browser has already, and taken as what it says it is. */
-export function finished(request: Request, response: Response): Response {
+/** The answer as it leaves: without what the browser has already, packed, and taken as what it says it is. */
+export async function finished(request: Request, response: Response): Promise<Response> {
   response.headers.set('x-content-type-options', 'nosniff')
   const etag = response.headers.get('etag')
   const known = request.headers.get('if-none-match')?.split(/\s*,\s*/) ?? []
-  if (response.status !== 200 || !etag || !known.includes(etag)) return response
-  return new Response(null, { status: 304, headers: response.headers })
+  if (response.status === 200 && etag && known.includes(etag)) {
+    return new Response(null, { status: 304, headers: response.headers })
+  }
+  const packing = packings.get(response)
+  if (!packing || !accepts(request, 'gzip')) return response
+  response.headers.set('content-encoding', 'gzip')
+  return new Response(await packing(), { headers: response.headers })
+}
+
+function accepts(request: Request, encoding: string): boolean {
+  const accepted = request.headers.get('accept-encoding')?.split(/\s*,\s*/) ?? []
+  // Whoever weighs them weighs none at nothing, but for what it does not want at all.
+  return accepted.some((one) => one.split(';')[0] === encoding && !/;\s*q=0(\.0*)?$/.test(one))
 }
 
 async function sha256(bytes: Uint8Array): Promise<string> {

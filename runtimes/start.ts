@@ -1,9 +1,10 @@
 /** Starts a node as its configuration says: store, identity, listener, swarm. */
 
-import type { SignalMeshError } from '../src/errors.ts'
+import { SignalMeshError } from '../src/errors.ts'
+import { addressOf } from '../src/http.ts'
 import type { Log } from '../src/log.ts'
 import { createNode, type MeshNode } from '../src/node.ts'
-import type { Running, Runtime, Swarm } from '../src/runtime.ts'
+import type { RelayHost, Running, Runtime, Swarm } from '../src/runtime.ts'
 import { LINK_PROTOCOL, meshTopic } from '../src/topic.ts'
 import type { Config } from './config.ts'
 import type { Host } from './host.ts'
@@ -40,20 +41,26 @@ export async function startNode(
     runtime,
     store,
     log,
+    dial: runtime.dial,
+    peers: config.peer,
+    allowPrivate: config.allowPrivate,
     publicUrls: config.publicUrl,
     trustProxy: config.trustProxy,
     members,
+    lendsDht: config.dhtRelay,
     assets: await makePages(files, host.about),
     onFatal,
   })
   let running: Running | undefined
   let swarm: Swarm | undefined
+  let relay: RelayHost | undefined
   const close = async (): Promise<void> => {
     await node.close()
-    await Promise.all([swarm?.close(), running?.close()])
+    await Promise.all([swarm?.close(), relay?.close(), running?.close()])
   }
   try {
-    running = await listen(node, runtime, config, log, tls)
+    relay = await offerRelay(runtime, config, log)
+    running = await listen(node, relay, runtime, config, log, tls)
     const urls = urlsOf(config, running.port, host.lanAddresses())
     node.setUrls(config.publicUrl.length > 0 ? config.publicUrl : urls)
     swarm = await join(node, runtime, config, log)
@@ -65,8 +72,22 @@ export async function startNode(
   }
 }
 
+/** Lends the DHT to others, where that was asked for. */
+function offerRelay(
+  runtime: Runtime,
+  { dhtRelay, bootstrap, dhtHost }: Config,
+  log: Log,
+): Promise<RelayHost> | undefined {
+  if (!dhtRelay) return undefined
+  if (runtime.offerRelay) {
+    return runtime.offerRelay({ bootstrap, ...(dhtHost !== undefined && { host: dhtHost }), log })
+  }
+  throw new SignalMeshError('BAD_CONFIG', 'Flag --dht-relay needs Node, since the DHT does')
+}
+
 function listen(
   node: MeshNode,
+  relay: RelayHost | undefined,
   runtime: Runtime,
   config: Config,
   log: Log,
@@ -82,14 +103,15 @@ function listen(
     ...(tls && { tls }),
     fetch: async (request, info) => {
       try {
-        return finished(request, await node.fetch(request, info))
+        return await finished(request, await node.fetch(request, info))
       } catch (error) {
         return failed(error)
       }
     },
     upgrade: (request, info) => {
       try {
-        return node.upgrade(request, info)
+        if (!relay || new URL(request.url).pathname !== '/dht') return node.upgrade(request, info)
+        return relay.upgrade(addressOf(request, info.remoteAddress, config.trustProxy))
       } catch (error) {
         return failed(error)
       }
@@ -103,11 +125,12 @@ async function join(
   config: Config,
   log: Log,
 ): Promise<Swarm | undefined> {
-  if (config.noDht || config.bootstrap.length === 0) return undefined
+  if (config.noDht || config.bootstrap.length + config.relay.length === 0) return undefined
   const swarm = await runtime.join({
     topic: meshTopic(config.network),
     protocol: LINK_PROTOCOL,
     bootstrap: config.bootstrap,
+    relays: config.relay,
     port: config.dhtPort,
     ...(config.dhtHost !== undefined && { host: config.dhtHost }),
     onLink: (link, info) => node.addLink(link, info),

@@ -10,6 +10,7 @@ const WHY: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full',
   ENOENT: 'no such file',
   EADDRNOTAVAIL: 'this machine has no such address',
+  ECONNREFUSED: 'nobody listens there',
   ENOTFOUND: 'there is no host of that name',
 }
 

@@ -12,7 +12,7 @@ import {
 } from './limits.ts'
 import type { Log } from './log.ts'
 import { createBucket, take } from './rate.ts'
-import { createRoom, type Room } from './room.ts'
+import { createSpace, type Space } from './space.ts'
 
 /** The nodes that this node's operator has named. */
 export interface Members {
@@ -24,7 +24,7 @@ export interface Members {
 
 export const NO_MEMBERS: Members = { listed: new Set(), only: false }
 
-export interface Admission extends Room {
+export interface Admission extends Space {
   isListed(node: NodeId): boolean
   /** Whether a part of all room and places is kept for listed nodes. */
   readonly reserves: boolean
@@ -55,7 +55,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
   const isListed = (node: NodeId): boolean => node === self || listed.has(node)
   const admits = (node: NodeId): boolean => !only || isListed(node)
   const reserves = listed.size > 0
-  const room = createRoom({ clock, isListed, reserves })
+  const room = createSpace({ clock, isListed, reserves })
 
   const logLine = (what: string, node: NodeId, { code, message }: SignalMeshError): void => {
     if (take(lines, clock.monotonicMs()) > 0) {

@@ -43,13 +43,29 @@ export function mayDial(home: string, url: string): boolean {
 /** What counts as one address: an IPv4 address, or the first half of an IPv6 one. */
 export function addressGroup(literal: string): string {
   const address = canonical(literal)
-  if (!address.includes(':')) return address
+  return address.includes(':') ? partsOf(address).slice(0, 4).join(':') : address
+}
+
+/** A literal address as 4 or 16 bytes, IPv4 also where IPv6 wraps it; `undefined` for any other text. */
+export function addressBytes(literal: string): Uint8Array | undefined {
+  const address = canonical(literal)
+  if (/^\d{1,3}(\.\d{1,3}){3}$/.test(address)) {
+    const bytes = address.split('.').map(Number)
+    return bytes.every((byte) => byte < 256) ? Uint8Array.from(bytes) : undefined
+  }
+  if (!URL.canParse(`http://[${address}]`)) return undefined
+  const numbers = partsOf(address).map((part) => Number.parseInt(part, 16))
+  return Uint8Array.from(numbers.flatMap((number) => [number >> 8, number & 0xff]))
+}
+
+/** The eight parts of an IPv6 address. */
+function partsOf(address: string): readonly string[] {
   const [head = '', tail] = address.split('::')
   const front = head === '' ? [] : head.split(':')
   const back = tail === undefined || tail === '' ? [] : tail.split(':')
   const zeros =
     tail === undefined ? [] : Array(Math.max(0, 8 - front.length - back.length)).fill('0')
-  return [...front, ...zeros, ...back].slice(0, 4).join(':')
+  return [...front, ...zeros, ...back]
 }
 
 /** The host of an authority, a literal address in its one spelling. */

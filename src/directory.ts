@@ -5,7 +5,7 @@ import { equal } from './bytes.ts'
 import { type Claim, emptyHome, type HomeState, type LastWord } from './claims.ts'
 import type { NodeId, PeerId } from './identity.ts'
 import { AUDIT_ONE_IN, MAX_HOMES, MAX_QUARANTINED } from './limits.ts'
-import { type EdgeRecord, isAuthentic, type Presence } from './records.ts'
+import { type Advert, type EdgeRecord, isAuthentic, type Presence } from './records.ts'
 import { isFromFuture, lifeMs } from './skew.ts'
 import { createTopicIndex, type TopicChange } from './topics.ts'
 
@@ -112,8 +112,8 @@ export function createDirectory(networkId: Uint8Array, options: DirectoryOptions
     )
   }
 
-  const shows = ({ adverts }: Claim, tag: string): boolean => {
-    const advert = adverts.get(tag)
+  const shows = (claim: Claim, tag: string): boolean => {
+    const advert = currentAdvert(claim, tag)
     return advert !== undefined && !bad.has(advert)
   }
 
@@ -235,7 +235,7 @@ export function createDirectory(networkId: Uint8Array, options: DirectoryOptions
   /** Whether a claim may be handed out, alone or in a topic. */
   const verdict = (claim: Claim, tag: string | undefined, nowMs: number): Verdict => {
     const { presence } = claim
-    const advert = tag === undefined ? undefined : claim.adverts.get(tag)
+    const advert = tag === undefined ? undefined : currentAdvert(claim, tag)
     if (!presence || (tag !== undefined && !advert)) return 'absent'
     if (monotonicMs(nowMs) > claim.expiresAtMs) return 'expired'
     return holds(claim, presence) && (!advert || holds(claim, advert)) ? 'good' : 'forged'
@@ -347,4 +347,14 @@ export function createDirectory(networkId: Uint8Array, options: DirectoryOptions
     },
     onChange: topics.onChange,
   }
+}
+
+/**
+ * The advert of a topic, unless it was over when its edge signed the presence: of what an edge has not
+ * renewed, its home can keep nothing alive. Both numbers are the edge's, so that every node finds the same.
+ */
+function currentAdvert({ presence, adverts }: Claim, tag: string): Advert | undefined {
+  const advert = adverts.get(tag)
+  const isOver = advert && presence && presence.seq > advert.seq + advert.ttlMs
+  return isOver ? undefined : advert
 }

@@ -10,6 +10,8 @@ import type { HomeLog } from './homelog.ts'
 import type { Identity, PeerId } from './identity.ts'
 import {
   BUSY_RETRY_MS,
+  EDGE_RECORDS_BURST,
+  EDGE_RECORDS_PER_SECOND,
   MAX_DISCOVER,
   MAX_EDGES,
   MAX_EDGES_PER_ADDRESS,
@@ -21,6 +23,7 @@ import {
   MOVES_PER_SECOND,
 } from './limits.ts'
 import { encodeFound, encodePush } from './messages.ts'
+import { bucketsByKey, take } from './rate.ts'
 import { type Advert, type EdgeRecord, isAuthentic, type Presence } from './records.ts'
 import { createSamples, foundOf } from './samples.ts'
 import type { Session, SessionHost } from './session.ts'
@@ -41,6 +44,8 @@ export interface EdgesOptions {
 export interface Edges {
   readonly host: SessionHost
   readonly count: number
+  /** Counts a shared socket by its address, apart from its sessions; throws over the bound. */
+  admitShared(remoteAddress: string): () => void
   /**
    * Hands a frame of others to an edge here; false if it is not here.
    * @throws SignalMeshError `RATE_LIMITED` if too much waits for it: that is not its own doing
@@ -56,6 +61,7 @@ export function createEdges(options: EdgesOptions): Edges {
   const sessions = new Map<PeerId, Session>()
   const perAddress = new Map<string, number>()
   const standbys = new Set<Session>()
+  const rateOf = bucketsByKey(EDGE_RECORDS_PER_SECOND, EDGE_RECORDS_BURST, MAX_EDGES)
   const watchers = new Map<string, Set<Session>>()
   const watches = new Map<Session, Set<string>>()
 
@@ -76,20 +82,34 @@ export function createEdges(options: EdgesOptions): Edges {
     if (known && known.seq >= presence.seq) throw staleRecord(known)
   }
 
+  /** Counts changes of an edge's records, whichever of its sessions makes them. */
+  const countRecords = (peer: PeerId, records: number): void => {
+    const retryAfterMs = take(rateOf(peer), clock.monotonicMs(), records)
+    if (retryAfterMs === 0) return
+    throw new SignalMeshError('RATE_LIMITED', 'Too many records of this edge', { retryAfterMs })
+  }
+
   const admit = (session: Session, isStandby: boolean): (() => void) => {
     if (isStandby && standbys.size >= MAX_STANDBYS) {
       throw new SignalMeshError('MESH_FULL', `This node is ready for ${MAX_STANDBYS} edges already`)
     }
-    const address = addressGroup(session.remoteAddress)
-    const group = isStandby ? `standby ${address}` : address
+    const uncount = countOf(session.remoteAddress, isStandby ? 'standby ' : '')
+    if (isStandby) standbys.add(session)
+    return () => {
+      if (isStandby) standbys.delete(session)
+      uncount()
+    }
+  }
+
+  /** Counts one more of its kind at an address, until the returned function is called. */
+  const countOf = (remoteAddress: string, kind: string): (() => void) => {
+    const group = kind + addressGroup(remoteAddress)
     const count = perAddress.get(group) ?? 0
     if (count >= MAX_EDGES_PER_ADDRESS) {
       throw new SignalMeshError('TOO_MANY', `Over ${MAX_EDGES_PER_ADDRESS} edges from one address`)
     }
     perAddress.set(group, count + 1)
-    if (isStandby) standbys.add(session)
     return () => {
-      if (isStandby) standbys.delete(session)
       const left = (perAddress.get(group) ?? 1) - 1
       if (left > 0) perAddress.set(group, left)
       else perAddress.delete(group)
@@ -107,6 +127,7 @@ export function createEdges(options: EdgesOptions): Edges {
     checkPresence(session, presence)
     for (const advert of adverts) checkRecord(session, advert, presence.seq)
     log.checkRoom([presence, ...adverts])
+    countRecords(session.peer, 1 + adverts.length)
     if (replaced) forget(replaced)
     sessions.set(session.peer, session)
     const before = [...(log.state.claims.get(session.peer)?.adverts.keys() ?? [])]
@@ -141,6 +162,7 @@ export function createEdges(options: EdgesOptions): Edges {
       throw new SignalMeshError('TOO_MANY', `An edge has at most ${MAX_TOPICS_PER_EDGE} topics`)
     }
     log.checkRoom([advert])
+    countRecords(session.peer, 1)
     log.add({ kind: 'put', record: advert })
   }
 
@@ -188,6 +210,7 @@ export function createEdges(options: EdgesOptions): Edges {
       leave,
       renew: (session, presence) => {
         checkPresence(session, presence)
+        countRecords(session.peer, 1)
         log.add({ kind: 'put', record: presence })
       },
       advertise,
@@ -214,6 +237,7 @@ export function createEdges(options: EdgesOptions): Edges {
     get count() {
       return sessions.size
     },
+    admitShared: (remoteAddress) => countOf(remoteAddress, 'shared '),
     deliver: (peer, frame) => {
       const session = sessions.get(peer)
       if (!session) return false

@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'NOT_ADVERTISED'
   | 'CLOSED'
   | 'ABORTED'
+  | 'LOAD_FAILED'
   // what came from outside
   | 'BAD_FRAME'
   | 'BAD_SIGNATURE'
@@ -54,6 +55,7 @@ export const CODE_NUMBERS: Readonly<Record<ErrorCode, number>> = {
   NOT_ADVERTISED: 8,
   CLOSED: 9,
   ABORTED: 10,
+  LOAD_FAILED: 11,
   BAD_FRAME: 20,
   BAD_SIGNATURE: 21,
   BAD_HANDSHAKE: 22,

@@ -27,6 +27,8 @@ export interface SecureLink {
 
 export interface SecureLinkOptions {
   readonly initiator: boolean
+  /** Who has to be at the other end; default: any node. */
+  readonly wanted?: NodeId | undefined
   readonly identity: Identity
   /** This process's X25519 keys, the static keys of Noise XX. */
   readonly boxKeys: KeyPair
@@ -102,6 +104,10 @@ function readCard(handshake: Handshake, card: Uint8Array, options: SecureLinkOpt
   const remote = toHex(nodeKey)
   if (remote === options.identity.id) {
     throw new SignalMeshError('SELF_CONNECT', 'The other node is this node')
+  }
+  // Before this side shows who it is.
+  if (options.wanted !== undefined && remote !== options.wanted) {
+    throw new SignalMeshError('BAD_HANDSHAKE', `There is node ${remote}, not ${options.wanted}`)
   }
   return remote
 }

@@ -11,6 +11,10 @@ const HOUR_MS = 60 * MINUTE_MS
 export const MAX_HELLO_BYTES: number = 16 * KIB
 /** Largest frame on any link; twice the largest signal, so that headers never decide. */
 export const MAX_FRAME_BYTES: number = 64 * KIB
+/** Largest frame of a session in a shared socket, whose own frames hold its number beside it. */
+export const MAX_SESSION_FRAME_BYTES: number = MAX_FRAME_BYTES - 5
+/** Longest query that opens a session in a shared socket: four topics, an edge and a flag take 345. */
+export const MAX_QUERY_BYTES = 512
 /** Largest signal payload; a description with 20 media sections takes about 20 KiB. */
 export const MAX_SIGNAL_BYTES: number = 32 * KIB
 /** Largest Noise message (Noise specification, section 3); noise-protocol does not check it. */
@@ -37,6 +41,8 @@ export const CHANNEL_PART_BYTES: number = 16 * KIB
 export const MAX_NAME_BYTES: number = 1 * KIB
 /** Most bytes that an application says along with a call: a name, a picture's address, a token. */
 export const MAX_METADATA_BYTES: number = 4 * KIB
+/** Most bytes of what two edges say about a relay: its node's key, a URL and a ticket. */
+export const MAX_RELAY_BYTES: number = 1 * KIB
 /** Longest name of a media section, and four times the letters of a reason that one edge gives another. */
 export const MAX_TEXT_BYTES: number = 512
 /** Longest sentence of an error, and four times the letters that are sent of one: a letter takes up to four bytes. */
@@ -49,6 +55,9 @@ export const MAX_CONTACT_URLS: number = 4
 export const MAX_VIAS: number = 3
 /** Longest URL in a contact block. */
 export const MAX_URL_BYTES: number = 256
+
+/** Largest STUN request that is read: a binding request takes 20 bytes, one with all that RFC 8489 knows some 300. */
+export const MAX_STUN_BYTES = 548
 
 // --- counts ---
 
@@ -68,8 +77,10 @@ export const MAX_HOMES_NAMED: number = 3
 export const MAX_EDGES: number = 25_000
 /** Sockets at one node that are ready for edges at home elsewhere, about 16 KiB each: 200 MB. */
 export const MAX_STANDBYS: number = MAX_EDGES / 2
-/** Edges from one address (IPv6: one /64), and as many standbys; a school or an office behind one NAT. */
+/** Edges from one address (IPv6: one /64), as many standbys and shared sockets; a school or an office behind one NAT. */
 export const MAX_EDGES_PER_ADDRESS: number = 512
+/** Sessions in one shared socket: one for each tab that somebody has open of an origin; a browser with more opens another. */
+export const MAX_SESSIONS_PER_SOCKET = 64
 /** Records of one home: every edge's presence and a few adverts each. */
 export const MAX_RECORDS_PER_HOME: number = 100_000
 /** Records of one home in one of its 256 buckets, each hashed anew for a change: five times the mean of a full home. */
@@ -154,6 +165,12 @@ export const MAX_CALLERS: number = 4_096
 export const MAX_COUNTED: number = 10_000
 /** Times that a node goes above a later life of its own; more, and somebody else lives it now. */
 export const MAX_RISES: number = 3
+/** Nodes named by flag: three would do, and a bootstrap list has no more than this. */
+export const MAX_PEERS: number = 32
+/** Links that a node dials by URL of its own accord: enough to lose most of them, and few for a small mesh. */
+export const MIN_DIALLED: number = 8
+/** WebSockets to other nodes that are being opened at once, for whatever reason. */
+export const MAX_URL_DIALS: number = 16
 /** Homes that are being dialled at once; each is a DHT look-up with its packets. */
 export const MAX_DIALS: number = 32
 /** Of these, dials that one edge's signals began: it can name homes that nobody can reach. */
@@ -162,6 +179,8 @@ export const MAX_DIALS_PER_EDGE: number = 4
 export const MAX_DIALS_PER_ADDRESS: number = MAX_DIALS / 4
 /** Connection attempts that an edge has open at once; browsers allow about 500 RTC connections. */
 export const MAX_ATTEMPTS: number = 256
+/** Presences that an edge keeps so that it calls without asking: as many as it may have calls, 0.3 KiB each. */
+export const MAX_KNOWN_PRESENCES = 512
 /** Calls at one edge, its own and those of others, open ones too; who calls then is told `TOO_MANY`. */
 export const MAX_CALLS: number = 2 * MAX_ATTEMPTS
 /** What a caller says while the application decides: an offer, and more candidates than any has. */
@@ -213,16 +232,37 @@ export const VIA_SIGNALS_BURST: number = 800
 export const SAMPLES_PER_SECOND: number = 10
 /** And at once: to all edges that one address may have. */
 export const SAMPLES_BURST: number = MAX_EDGES_PER_ADDRESS
+/** Sessions per second that one shared socket may open: as many as the hellos that tell an address of topics. */
+export const SESSION_OPENS_PER_SECOND: number = SAMPLES_PER_SECOND
+/** And at once: each tab's, twice. */
+export const SESSION_OPENS_BURST: number = 2 * MAX_SESSIONS_PER_SOCKET
+/** Frames per second for sessions of a shared socket that are over: those were on their way. */
+export const LATE_FRAMES_PER_SECOND: number = SIGNALS_PER_SECOND
+/** And at once: what five sessions may send at once. */
+export const LATE_FRAMES_BURST: number = 5 * SIGNALS_BURST
 /** Requests per second that one edge may make: each is a look-up of microseconds. */
 export const REQUESTS_PER_SECOND: number = 20
 /** And at once: to advertise and watch as many topics as an edge may have, and discover in some. */
 export const REQUESTS_BURST: number = 200
+/** Records per second that a home takes of one edge, in all its sessions: each goes to every node of the mesh. */
+export const EDGE_RECORDS_PER_SECOND: number = 2
+/** And at once: four times its presence and as many adverts as it may have, for it comes and goes. */
+export const EDGE_RECORDS_BURST: number = 4 * (1 + MAX_TOPICS_PER_EDGE)
+
+/** STUN answers per second to one address group: a page asks once or twice for each connection. */
+export const STUN_PER_SECOND: number = 20
+/** And at once: the pages behind one carrier's address that start together. */
+export const STUN_BURST: number = 200
+/** STUN answers per second in all: a core takes some ten times as many. */
+export const STUN_TOTAL_PER_SECOND: number = 5_000
+/** And at once: two seconds of that, after a standstill. */
+export const STUN_TOTAL_BURST: number = 10_000
 
 /** Bytes of gossip per second from one neighbour; a mesh of a million edges makes about a quarter of that. */
 export const GOSSIP_BYTES_PER_SECOND: number = 1024 * KIB
 /** And at once: what a mesh says in a few seconds in which the link was busy. */
 export const GOSSIP_BYTES_BURST: number = 16 * 1024 * KIB
-/** Changes per second in new batches from one neighbour: a million edges, each in a topic, renew at 556 a second. */
+/** Changes per second in new batches from one neighbour: a million edges in 64 topics each renew at 1,759 a second. */
 export const GOSSIP_RECORDS_PER_SECOND: number = 2_000
 /** And at once: the edges of a home that restarts. */
 export const GOSSIP_RECORDS_BURST: number = 20_000
@@ -277,6 +317,8 @@ export const REFUSAL_LINES_BURST: number = 16
 
 /** A slow reader is closed above this many queued bytes: 16 of the largest frames. */
 export const MAX_BUFFERED_BYTES: number = 1024 * KIB
+/** A shared socket is given frames ahead up to this; what is above waits by session, and goes in turns. */
+export const SHARED_AHEAD_BYTES: number = 64 * KIB
 /** Above this many queued bytes an edge is handed no signals, so that who sends them cannot end its session. */
 export const MAX_TARGET_BUFFERED_BYTES: number = MAX_BUFFERED_BYTES / 4
 /** Bytes of all signals held until a word about them may have come: 2,000 of 2 KiB. */
@@ -329,12 +371,14 @@ export const BATCH_AFTER_MS: number = 20
 export const HAVE_AFTER_MS: number = 50
 /** A packet that a neighbour named is asked for when it has not come by then: ways across an ocean differ by less. */
 export const GRAFT_AFTER_MS: number = 200
-/** An edge's records live for this long unless signed again. */
+/** An edge's presence lives for this long unless signed again, and all its adverts with it. */
 export const RECORD_TTL_MS: number = 2 * HOUR_MS
-/** An edge signs its records again after about this long. */
+/** An edge signs its presence again after about this long. */
 export const RECORD_RENEW_MS: number = 1 * HOUR_MS
-/** Longest life that a record may claim. */
+/** Longest life that a record may claim; adverts do, for they count only while their presence lives. */
 export const MAX_RECORD_TTL_MS: number = 24 * HOUR_MS
+/** An edge signs an advert again when it is about this old, the next time that it signs its presence. */
+export const ADVERT_RENEW_MS: number = MAX_RECORD_TTL_MS / 2
 /** How far a record's `seq` may be ahead of this node's clock, and its end behind it. */
 export const MAX_SKEW_MS: number = 10 * MINUTE_MS
 /** A home that was proved to lie is kept out for this long; long enough for its operator to notice. */
@@ -353,7 +397,7 @@ export const WITNESS_EVERY_MS: number = 10 * MINUTE_MS
 export const WITNESS_TIMEOUT_MS: number = 5 * SECOND_MS
 /** A request between nodes, or of an edge to its home, is answered by then. */
 export const REQUEST_TIMEOUT_MS: number = 10 * SECOND_MS
-/** How often a neighbour's link that is too full for an answer is looked at again. */
+/** How often a neighbour's link that is too full for an answer, or a shared socket, is looked at again. */
 export const ANSWER_AGAIN_MS: number = 50
 /** A pull of one home ends by then, so that a slow neighbour keeps no other from serving it. */
 export const PULL_TIMEOUT_MS: number = 2 * MINUTE_MS
@@ -371,6 +415,12 @@ export const HOME_FORGOTTEN_MS: number = 1 * HOUR_MS
 export const ANCHOR_AFTER_MS: number = 1 * MINUTE_MS
 /** A link to a target's home is dialled for at most this long. */
 export const DIAL_TIMEOUT_MS: number = 8 * SECOND_MS
+/** A dial on the DHT that has brought no link by then is helped by one by URL: most take under a second. */
+export const DIAL_URL_AFTER_MS: number = 2 * SECOND_MS
+/** How often a node looks whether it should dial others by URL: a lost neighbour is soon back. */
+export const PEER_LOOK_MS: number = 1 * SECOND_MS
+/** A peer by flag is dialled again after this long, and twice as long each time until a link has stayed. */
+export const PEER_RETRY_MS: number = 1 * SECOND_MS
 /** A node that could not be dialled is not tried again for this long. */
 export const DIAL_RETRY_MS: number = 5 * SECOND_MS
 /** Each failure in a row doubles that, up to this: most such homes were never there. */
@@ -387,6 +437,12 @@ export const CONNECT_TIMEOUT_MS: number = 30 * SECOND_MS
 export const CLOSE_TIMEOUT_MS: number = 2 * SECOND_MS
 /** A call rings for this long until it is taken, which no time-out of the caller's counts. */
 export const RING_TIMEOUT_MS: number = 2 * MINUTE_MS
+/** While it rings, the called is asked so often for a sign of life: a frame each way costs next to nothing. */
+export const RING_KNOCK_MS: number = 10 * SECOND_MS
+/** Without one by then it has gone, so a lost home and its edges are noticed as soon as by the mesh. */
+export const RING_SILENT_MS: number = HOME_EXPIRES_MS - RING_KNOCK_MS
+/** A called that no node knows is given so long to come up again: twice what a change of homes takes. */
+export const RING_GONE_MS: number = 2 * MOVE_WITHIN_MS
 /** A connection whose peer cannot be reached ends by then: who changes networks is back earlier. */
 export const RTC_AWAY_MS: number = 30 * SECOND_MS
 /** A signal not acknowledged by then is sent again, the same bytes. */

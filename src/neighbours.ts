@@ -37,8 +37,11 @@ export interface Neighbours {
   /** For how long the link to the node has been up, and who dialled it. */
   linkOf(id: NodeId): LinkAge | undefined
   has(id: NodeId): boolean
-  /** Secures a raw link and takes it on. Never rejects: a failure closes the link and is logged. */
-  add(raw: Link, info: MeshLinkInfo): Promise<void>
+  /**
+   * Secures a raw link and takes it on; gives who proved to be at its other end. Never rejects: a
+   * failure closes the link, is logged and given.
+   */
+  add(raw: Link, info: MeshLinkInfo): Promise<NodeId | SignalMeshError>
   /** Sends a frame; false if there is no such neighbour, or its link is full. */
   send(id: NodeId, frame: Uint8Array): boolean
   request(id: NodeId, method: number, body: Uint8Array): Promise<Uint8Array>
@@ -76,10 +79,10 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
     if (!isNeighbour) checkSlot(slot, taken, admission)
   }
 
-  const take = (secure: SecureLink, { remoteAddress }: MeshLinkInfo): void => {
+  const take = (secure: SecureLink, info: MeshLinkInfo): void => {
     const { link, remote } = secure
     const existing = neighbours.get(remote)
-    const slot: Slot = { remote, initiator: secure.initiator, remoteAddress }
+    const slot: Slot = { ...info, remote, initiator: secure.initiator }
     try {
       checkNew(slot, existing !== undefined)
     } catch (error) {
@@ -157,15 +160,20 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
     add: async (raw, info) => {
       if (!mayHandshake(info, handshakes)) {
         raw.close('TOO_MANY')
-        return
+        return new SignalMeshError('TOO_MANY', 'Too many links are being secured')
       }
       const attempt = { ...info }
       handshakes.add(attempt)
       try {
-        take(await secureLink(raw, { ...options, boxKeys, initiator: info.initiator }), info)
+        const { initiator, wanted } = info
+        const secure = await secureLink(raw, { ...options, boxKeys, initiator, wanted })
+        take(secure, info)
+        return secure.remote
       } catch (error) {
-        const { code, message } = asMeshError(error)
+        const failure = asMeshError(error)
+        const { code, message } = failure
         log.debug('A link was not secured', { address: info.remoteAddress, code, why: message })
+        return failure
       } finally {
         handshakes.delete(attempt)
       }

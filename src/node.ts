@@ -20,10 +20,13 @@ import {
 import type { Link } from './link.ts'
 import type { Log } from './log.ts'
 import { createMesh, type Mesh } from './mesh.ts'
+import { runShared } from './muxhost.ts'
+import { keepPeers } from './peers.ts'
 import type { MeshLinkInfo, Runtime, Store, Swarm, UpgradeInfo } from './runtime.ts'
 import { readNamed } from './samples.ts'
 import { runSession } from './session.ts'
 import { networkId, PROTOCOL_VERSION } from './topic.ts'
+import { createUrlDials } from './urldials.ts'
 import { ownVias } from './vias.ts'
 
 export interface NodeOptions {
@@ -33,12 +36,20 @@ export interface NodeOptions {
   readonly store: Store
   readonly log: Log
   readonly clock?: Clock
+  /** Opens links by URL; without it the node has those alone that it is given. */
+  readonly dial?: Runtime['dial']
+  /** URLs of nodes to keep links to. */
+  readonly peers?: readonly string[]
+  /** Whether addresses of this machine or its network are dialled if other nodes name them. */
+  readonly allowPrivate?: boolean
   /** Where edges reach this node from outside; then also the only authorities it answers to. */
   readonly publicUrls?: readonly string[]
   /** Proxies whose X-Forwarded-For is believed: addresses, or `loopback`. */
   readonly trustProxy?: readonly string[]
   /** Nodes that the operator has named: they have reserved room, or the mesh is theirs alone. */
   readonly members?: Members
+  /** Whether a DHT relay is offered beside this node. */
+  readonly lendsDht?: boolean
   /** Static files: the demo page, the edge bundle, the source offer. */
   readonly assets?: (path: string) => Response | undefined
   /** The node has stopped by itself and says why: `DUPLICATE_NODE`. */
@@ -53,6 +64,8 @@ export interface Health {
   readonly runtime: string
   readonly neighbours: number
   readonly edges: number
+  /** Whether nodes may reach the DHT through this one, at `/dht`. */
+  readonly dhtRelay: boolean
   readonly uptimeSeconds: number
   /** Homes and edges of the whole mesh, as this node sees it. */
   readonly mesh: { readonly homes: number; readonly edges: number }
@@ -119,6 +132,17 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
   })
   const { directory } = mesh
   const viasNow = (): NodeId[] => ownVias(directory, mesh.neighbours)
+  const urlDials =
+    options.dial &&
+    createUrlDials({
+      clock,
+      log,
+      directory,
+      allowPrivate: options.allowPrivate ?? false,
+      open: options.dial,
+      add: mesh.neighbours.add,
+      isLinked: mesh.neighbours.has,
+    })
   const edges = createEdges({
     identity,
     networkId: network,
@@ -146,8 +170,22 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
       swarm?.connect(dhtKey)
       return swarm !== undefined
     },
+    ...(urlDials && { dialUrl: urlDials.dialHome }),
     giveUp: (dhtKey) => swarm?.forget(dhtKey),
   })
+  const stopKeeping =
+    urlDials &&
+    keepPeers({
+      self: identity.id,
+      clock,
+      log,
+      directory,
+      neighbours: mesh.neighbours,
+      dials: urlDials,
+      named: options.peers ?? [],
+      keepsMore: () => swarm === undefined,
+      admits: mesh.admits,
+    })
   const stopBeating = repeat(clock, HEARTBEAT_MS, () => {
     edges.sweep()
     mesh.sweep()
@@ -160,6 +198,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     if (stopping) return
     stopping = true
     stopBeating()
+    stopKeeping?.()
     const bye = new SignalMeshError('GOING_AWAY', 'This node is stopping')
     // First, for edges hear of nothing once their sessions have ended.
     forward.close()
@@ -175,6 +214,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     runtime: `${options.runtime.name} ${options.runtime.version}`,
     neighbours: mesh.neighbours.ids.length,
     edges: edges.count,
+    dhtRelay: options.lendsDht ?? false,
     uptimeSeconds: Math.floor((clock.nowMs() - startedAtMs) / 1000),
     mesh: { homes: directory.homes.size, edges: directory.size },
     signals: forward.counters,
@@ -184,11 +224,19 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     id: identity.id,
     fetch: (request) => answerHttp(request, health, options.assets),
     upgrade: (request, info) => {
-      if (new URL(request.url).pathname !== '/edge') {
+      const { pathname } = new URL(request.url)
+      if (!['/edge', '/edges', '/mesh'].includes(pathname)) {
         return new Response('Not found\n', { status: 404 })
       }
       if (stopping) return new Response('Stopping\n', { status: 503 })
       const address = addressOf(request, info.remoteAddress, options.trustProxy ?? [])
+      if (pathname === '/mesh') {
+        return (link) =>
+          void mesh.neighbours.add(link, { initiator: false, remoteAddress: address })
+      }
+      if (pathname === '/edges') {
+        return (socket) => runShared(socket, address, { edges, clock, isStopping: () => stopping })
+      }
       try {
         const named = readNamed(request.url)
         return (link) => void runSession(link, address, edges.host, named)

@@ -8,6 +8,7 @@ import {
   DIAL_RETRY_MAX_MS,
   DIAL_RETRY_MS,
   DIAL_TIMEOUT_MS,
+  DIAL_URL_AFTER_MS,
   MAX_DIALS,
   MAX_DIALS_PER_ADDRESS,
   MAX_DIALS_PER_EDGE,
@@ -33,6 +34,11 @@ export interface OnDemandOptions {
   readonly clock: Clock
   /** Begins to open a link to a node by its DHT key; false if this node cannot dial. */
   dial(dhtKey: Uint8Array): boolean
+  /**
+   * Dials a node by the URLs that it names; undefined if it names none that may be dialled now, false
+   * once none has led to it.
+   */
+  dialUrl?(home: NodeId): Promise<boolean> | undefined
   /** Ends a dial, and the wish for the link that came of one. */
   giveUp(dhtKey: Uint8Array): void
   onFailed(home: NodeId, waiting: readonly Waiting[]): void
@@ -43,7 +49,7 @@ export interface OnDemand {
   isBusyFor(by: Asker): boolean
   /** Whether the last dial to the home failed. */
   hasFailed(home: NodeId): boolean
-  /** Sees that the home is being dialled; false if it cannot be, or not now. */
+  /** Sees that the home is being dialled, on the DHT or else by URL; false if it cannot be, or not now. */
   begin(home: NodeId, dhtKey: Uint8Array | undefined, by: Asker): boolean
   /** Lets a frame wait for a home that is being dialled; throws `RATE_LIMITED` if too many do. */
   wait(home: NodeId, waiting: Waiting): void
@@ -56,9 +62,10 @@ export interface OnDemand {
 
 interface Dial {
   readonly waiting: Waiting[]
-  readonly dhtKey: Uint8Array
+  /** By which it is dialled on the DHT, if it is. */
+  readonly dhtKey: Uint8Array | undefined
   readonly by: Asker
-  readonly cancelTimer: () => void
+  readonly cancelTimers: () => void
 }
 
 /** When a dial failed, and for how long it is not tried again. */
@@ -78,7 +85,7 @@ export function createOnDemand(options: OnDemandOptions): OnDemand {
   /** Ends a dial here; gives what waited for it. */
   const end = (home: NodeId, dial: Dial): Waiting[] => {
     dials.delete(home)
-    dial.cancelTimer()
+    dial.cancelTimers()
     for (const { frame } of dial.waiting) waitingBytes -= frame.length
     return dial.waiting
   }
@@ -91,7 +98,7 @@ export function createOnDemand(options: OnDemandOptions): OnDemand {
     const waitMs = Math.min(DIAL_RETRY_MAX_MS, 2 * before)
     failures.set(home, { atMs: clock.monotonicMs(), waitMs })
     if (failures.size > MAX_HOMES) failures.delete(failures.keys().next().value as NodeId)
-    options.giveUp(dial.dhtKey)
+    if (dial.dhtKey) options.giveUp(dial.dhtKey)
     options.onFailed(home, end(home, dial))
   }
 
@@ -126,10 +133,21 @@ export function createOnDemand(options: OnDemandOptions): OnDemand {
     hasFailed: (home) => failures.has(home),
     begin: (home, dhtKey, by) => {
       if (dials.has(home)) return true
-      if (!dhtKey || failedLately(home) || isBusyFor(by)) return false
-      if (!options.dial(dhtKey)) return false
-      const cancelTimer = clock.after(DIAL_TIMEOUT_MS, () => fail(home))
-      dials.set(home, { waiting: [], dhtKey, by, cancelTimer })
+      if (failedLately(home) || isBusyFor(by)) return false
+      const isOnDht = dhtKey !== undefined && options.dial(dhtKey)
+      const byUrl = isOnDht ? undefined : options.dialUrl?.(home)
+      if (!isOnDht && !byUrl) return false
+      const timers = [clock.after(DIAL_TIMEOUT_MS, () => fail(home))]
+      // Both run from then on, and whichever link comes first will do.
+      if (isOnDht) timers.push(clock.after(DIAL_URL_AFTER_MS, () => void options.dialUrl?.(home)))
+      const cancelTimers = (): void => {
+        for (const cancel of timers) cancel()
+      }
+      const dial = { waiting: [], dhtKey: isOnDht ? dhtKey : undefined, by, cancelTimers }
+      dials.set(home, dial)
+      void byUrl?.then((isLinked) => {
+        if (!isLinked && dials.get(home) === dial) fail(home)
+      })
       return true
     },
     wait: (home, { frame, isRetry }) => {
@@ -147,7 +165,7 @@ export function createOnDemand(options: OnDemandOptions): OnDemand {
       failures.delete(home)
       const dial = dials.get(home)
       if (!dial) return []
-      keep(home, dial.dhtKey)
+      if (dial.dhtKey) keep(home, dial.dhtKey)
       return end(home, dial)
     },
     unlinked: forget,

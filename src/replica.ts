@@ -17,8 +17,8 @@ import type { Directory } from './directory.ts'
 import { SignalMeshError } from './errors.ts'
 import { remember } from './homelog.ts'
 import type { EdgeRecord } from './records.ts'
-import { type Room, roomForAll } from './room.ts'
 import { sizeWith } from './size.ts'
+import { type Space, spaceForAll } from './space.ts'
 
 /** `gap`: something before it is missing and has to be pulled. */
 export type Outcome = 'applied' | 'old' | 'gap'
@@ -58,7 +58,7 @@ export function applyBatch(
   directory: Directory,
   batch: Batch,
   nowMs: number,
-  room: Room = roomForAll,
+  room: Space = spaceForAll,
 ): Outcome {
   if (!isNews(directory, batch.home, batch)) {
     checkAgainstKept(directory, batch)
@@ -92,7 +92,7 @@ export function applyHead(
   directory: Directory,
   head: Head,
   nowMs: number,
-  room: Room = roomForAll,
+  room: Space = spaceForAll,
 ): { fresh: boolean; behind: boolean } {
   const known = directory.homes.get(head.home)
   const fresh = isFresh(directory, head)
@@ -127,7 +127,7 @@ export function applySnapshot(
   lastBatch: Uint8Array,
   records: readonly EdgeRecord[],
   nowMs: number,
-  room: Room = roomForAll,
+  room: Space = spaceForAll,
 ): Outcome {
   const batch = decodeBatch(lastBatch)
   const digest = createDigest()
@@ -191,7 +191,7 @@ function openHome(
   directory: Directory,
   at: { home: string } & Position,
   nowMs: number,
-  room: Room,
+  room: Space,
 ): HomeState {
   room.checkHome(directory, at.home)
   const state = directory.open(at.home, at.epoch, nowMs)

@@ -11,7 +11,7 @@ import { createOnDemand, type OnDemandOptions, type Waiting } from './ondemand.t
 import { fromOf, setHops } from './signal.ts'
 import { createVias } from './vias.ts'
 
-export interface RoutesOptions extends Pick<OnDemandOptions, 'dial' | 'giveUp'> {
+export interface RoutesOptions extends Pick<OnDemandOptions, 'dial' | 'dialUrl' | 'giveUp'> {
   readonly directory: Directory
   readonly clock: Clock
   isLinked(node: NodeId): boolean

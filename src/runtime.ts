@@ -1,6 +1,8 @@
 /** What a runtime must offer for a node to run on it: sockets, a DHT, a place to keep things. */
 
+import type { NodeId } from './identity.ts'
 import type { Link } from './link.ts'
+import type { Log } from './log.ts'
 
 /** Something that runs until it is closed. */
 export interface Running {
@@ -8,6 +10,9 @@ export interface Running {
   readonly port: number
   close(): Promise<void>
 }
+
+/** Takes a new link; one that says so may have frames larger than those of all others. */
+export type TakeLink = ((link: Link) => void) & { readonly maxFrameBytes?: number }
 
 export interface UpgradeInfo {
   /** The address the socket comes from, without port. */
@@ -22,13 +27,28 @@ export interface ListenOptions {
   /** Answers an HTTP request. It never throws. */
   fetch(request: Request, info: UpgradeInfo): Response | Promise<Response>
   /** Decides on a WebSocket upgrade: a Response refuses it, a function takes the new link. */
-  upgrade(request: Request, info: UpgradeInfo): Response | ((link: Link) => void)
+  upgrade(request: Request, info: UpgradeInfo): Response | TakeLink
 }
 
 export interface MeshLinkInfo {
   /** Whether this side dialled: it is the initiator of the handshake. */
   readonly initiator: boolean
   /** Where the link comes from or goes to, for limits and logs. */
+  readonly remoteAddress: string
+  /** The DHT relay through which it goes, which then knows alone where the other end is. */
+  readonly relay?: string
+  /** Who is to be at the other end, where this side dialled somebody in particular. */
+  readonly wanted?: NodeId
+}
+
+export interface DialOptions {
+  /** Whether addresses of this machine or its network will do; else not even a name may lead there. */
+  readonly allowPrivate: boolean
+}
+
+export interface Dialled {
+  readonly link: Link
+  /** The address that the URL's host turned out to be. */
   readonly remoteAddress: string
 }
 
@@ -39,10 +59,27 @@ export interface JoinOptions {
   readonly protocol: string
   /** DHT bootstrap nodes as `host:port`. */
   readonly bootstrap: readonly string[]
+  /** URLs of DHT relays, for who cannot be a member of the DHT. */
+  readonly relays?: readonly string[]
   readonly host?: string
   readonly port?: number
   onLink(link: Link, info: MeshLinkInfo): void
   onError(error: Error): void
+}
+
+export interface RelayHostOptions {
+  /** DHT bootstrap nodes as `host:port`. */
+  readonly bootstrap: readonly string[]
+  /** Address that its member of the DHT binds. */
+  readonly host?: string
+  readonly log: Log
+}
+
+/** A way into the DHT for nodes that cannot be members of it. */
+export interface RelayHost {
+  /** Decides on a WebSocket upgrade of a client at this address. */
+  upgrade(address: string): Response | TakeLink
+  close(): Promise<void>
 }
 
 export interface Swarm {
@@ -67,6 +104,14 @@ export interface Runtime {
   readonly version: string
   listen(options: ListenOptions): Promise<Running>
   join(options: JoinOptions): Promise<Swarm>
+  /** Lends the DHT to others; only where the DHT itself runs. */
+  offerRelay?(options: RelayHostOptions): Promise<RelayHost>
+  /**
+   * Opens a WebSocket to another node and follows no redirect.
+   * @throws SignalMeshError `REFUSED` for an address that is not allowed, `HOME_UNREACHABLE` for any
+   * other failure
+   */
+  dial(url: string, options: DialOptions): Promise<Dialled>
   /** Opens the folder where identity and epochs are kept; without a folder, in memory only. */
   openStore(folder?: string): Promise<Store>
 }

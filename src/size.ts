@@ -3,7 +3,14 @@
 import type { HomeState } from './claims.ts'
 import type { Directory } from './directory.ts'
 import type { EdgeRecord } from './records.ts'
-import type { Size } from './room.ts'
+
+/** What a home fills. */
+export interface Size {
+  readonly records: number
+  readonly bytes: number
+  /** Topics that nobody else is in. */
+  readonly topics: number
+}
 
 /** What a home fills at most when these records are put to what it has; removals are not counted. */
 export function sizeWith(

@@ -25,8 +25,8 @@ export function mayHandshake(added: MeshLinkInfo, others: ReadonlySet<MeshLinkIn
   if (added.initiator) return true
   const incoming = [...others].filter(({ initiator }) => !initiator)
   if (incoming.length >= MAX_INCOMING_HANDSHAKES) return false
-  const group = linkGroup(added.remoteAddress)
-  const near = incoming.filter(({ remoteAddress }) => linkGroup(remoteAddress) === group)
+  const group = groupOf(added)
+  const near = incoming.filter((other) => groupOf(other) === group)
   return group === undefined || near.length < MAX_LINKS_PER_GROUP
 }
 
@@ -49,16 +49,24 @@ export function checkSlot(
   if (!added.initiator && incoming.length >= MAX_INCOMING) {
     throw full('This node takes no more links that others dial')
   }
-  const group = linkGroup(added.remoteAddress)
+  const group = groupOf(added)
   if (group === undefined) return
-  const near = strangers.filter(({ remoteAddress }) => linkGroup(remoteAddress) === group)
+  const near = strangers.filter((other) => groupOf(other) === group)
   if (near.length >= MAX_LINKS_PER_GROUP) throw full(`This node takes no more links to ${group}`)
+}
+
+/**
+ * What a link counts with. Those through one DHT relay are one group, wherever it stands: it could
+ * have made up the nodes at their other ends.
+ */
+function groupOf({ remoteAddress, relay }: MeshLinkInfo): string | undefined {
+  return relay === undefined ? linkGroup(remoteAddress) : `the DHT relay ${relay}`
 }
 
 /**
  * What counts as one neighbourhood: an IPv4 /24 or an IPv6 /48, which is what one customer gets.
  * Local addresses count as none, for all nodes of a mesh on one machine or in one office share
- * theirs. Links of unknown origin, such as those through one relay, count as one.
+ * theirs. Links of unknown origin count as one.
  */
 export function linkGroup(address: string): string | undefined {
   if (reachOf(address) !== 'public') return undefined

@@ -309,6 +309,8 @@ declare module 'simple-peer' {
     readonly destroyed: boolean
     readonly destroying: boolean
     readonly bufferSize: number
+    /** Asked once both the connection and the channel are there, until a selected pair is among them. */
+    getStats: (done: (error: Error | null, items: readonly object[]) => void) => void
     signal(data: SignalData | string): void
     send(chunk: Uint8Array | ArrayBuffer | string): void
     write(chunk: Uint8Array | string, done: (error?: Error | null) => void): boolean
@@ -343,6 +345,7 @@ declare module 'simple-websocket' {
     send(chunk: Uint8Array | string): void
     write(chunk: Uint8Array): boolean
     destroy(error?: Error): void
+    removeAllListeners(name: 'finish'): this
     on<Name extends keyof Events>(name: Name, listener: (...args: Events[Name]) => void): this
     once<Name extends keyof Events>(name: Name, listener: (...args: Events[Name]) => void): this
   }

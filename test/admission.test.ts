@@ -14,11 +14,11 @@ import { FRAME } from '../src/messages.ts'
 import { createNode, type MeshNode } from '../src/node.ts'
 import { createPace } from '../src/pace.ts'
 import { applyBatch, applyHead, applySnapshot } from '../src/replica.ts'
-import { createRoom, type Room, roomForAll, type Size } from '../src/room.ts'
 import { NODE_METHOD } from '../src/rpc.ts'
 import type { Store, Swarm } from '../src/runtime.ts'
-import { sizeWith } from '../src/size.ts'
+import { type Size, sizeWith } from '../src/size.ts'
 import { linkGroup } from '../src/slots.ts'
+import { createSpace, type Space, spaceForAll } from '../src/space.ts'
 import { createSync } from '../src/sync.ts'
 import { codeOf } from './fixtures/errors.ts'
 import {
@@ -194,8 +194,8 @@ test('a batch or snapshot for which there is no room changes nothing, and the ho
   home.change(put(presenceOf(identityOf(1), home.id)))
   home.change(put(presenceOf(identityOf(2), home.id)), put(advertOf(identityOf(2), CHAT)))
   const [one, two] = home.batches
-  const atMostOne: Room = {
-    ...roomForAll,
+  const atMostOne: Space = {
+    ...spaceForAll,
     checkGrowth: (_, id, after) => {
       if (after.records > 1) throw new SignalMeshError('TOO_MANY', id)
     },
@@ -542,9 +542,9 @@ interface Filled extends Directory {
 function roomOf(
   held: Partial<Size>,
   more: { clock?: ManualClock; reserves?: boolean } = {},
-): { room: Room; directory: Filled } {
+): { room: Space; directory: Filled } {
   const { clock = manualClock(), reserves = false } = more
-  const room = createRoom({ clock, isListed: (home) => home === FRIEND, reserves })
+  const room = createSpace({ clock, isListed: (home) => home === FRIEND, reserves })
   const directory = { ...sized(0), homes: new Map(), ...held } as unknown as Filled
   return { room, directory }
 }
@@ -554,7 +554,7 @@ function stateOf(records: number): never {
   return { digest: { size: records }, bytes: 0 } as never
 }
 
-function growth(room: Room, directory: Directory, home: string, after: Size): string | undefined {
+function growth(room: Space, directory: Directory, home: string, after: Size): string | undefined {
   try {
     room.checkGrowth(directory, home, after)
     return undefined

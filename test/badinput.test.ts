@@ -16,6 +16,17 @@ const LONE = 'half \ud83d of a pair'
 const URLS = ['http://127.0.0.1:1']
 const JUNK: readonly unknown[] = [null, 5, 10n, Number.NaN, true, Symbol('s'), [], {}, () => {}]
 
+/** Names that no object here has an event of, some of them of other objects. */
+const NO_EVENTS: readonly unknown[] = [
+  ...JUNK,
+  '',
+  'Message',
+  'peers',
+  'toString',
+  '__proto__',
+  HUGE,
+]
+
 /** What is called, by its name, with what it is given. */
 type Row = readonly [what: string, call: () => unknown, code?: ErrorCode]
 type Loose = Record<string, (...args: unknown[]) => unknown>
@@ -85,7 +96,7 @@ test('joinMesh', async () => {
       'stun:x',
     ]),
     ...option('iceTransportPolicy', [...JUNK, 'none', HUGE]),
-    ...option('wrtc', [...without('object', 'list'), 'wrtc']),
+    ...option('wrtc', [...JUNK, 'wrtc', { default: {} }, { RTCPeerConnection: class {} }]),
     ...option('onIncoming', [...without('function'), 'accept']),
     ...option('signal', [...JUNK, 'stop']),
   ])
@@ -165,6 +176,7 @@ test('an edge', async () => {
       'TOO_LARGE',
     ],
     ...rows('on', without('function'), (fn) => edge['on']?.('home', fn)),
+    ...rows('on', NO_EVENTS, (name) => edge['on']?.(name, () => {})),
   ])
   assert.is((await during(a.discover('room'), mesh.clock)).total, 1)
   await during(a.connect(b.id, ROOM), mesh.clock)
@@ -215,6 +227,7 @@ test('a connection, a call and a room', async () => {
     ...rows('removeStream', [...JUNK, undefined, 'camera'], (one) => loose['removeStream']?.(one)),
     ...rows('close', JUNK, (reason) => loose['close']?.(reason)),
     ...rows('on', without('function'), (fn) => loose['on']?.('message', fn)),
+    ...rows('on', NO_EVENTS, (name) => loose['on']?.(name, () => {})),
   ])
   await assertConnected(met)
   const room = await during(met.a.join('hall'), mesh.clock)
@@ -223,6 +236,7 @@ test('a connection, a call and a room', async () => {
     ...rows('room send', [...JUNK, undefined, LONE], (data) => inRoom['send']?.(data)),
     ['room send', () => room.send(HUGE), 'TOO_LARGE'],
     ...rows('room on', without('function'), (fn) => inRoom['on']?.('message', fn)),
+    ...rows('room on', NO_EVENTS, (name) => inRoom['on']?.(name, () => {})),
     ['the room again', () => met.a.join('hall')],
   ])
   await mesh.close()

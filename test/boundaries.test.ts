@@ -84,11 +84,6 @@ test('every file begins by saying in one sentence what it is', () => {
   )
 })
 
-test('package.json and deno.json name the same version, licence and exports', () => {
-  const [npm, jsr] = [readJson('package.json'), readJson('deno.json')]
-  for (const key of ['version', 'license', 'exports']) assert.equal(jsr[key], npm[key])
-})
-
 test('the lock file holds the packages of every platform, or npm ci fails on some', () => {
   const { packages } = readJson('package-lock.json') as { packages: Record<string, LockEntry> }
   const missing = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>

@@ -47,6 +47,16 @@ test('connects although any one frame on the way is lost', async () => {
   }
 })
 
+test('connects although a candidate is named before the description, as Deno hears of them', async () => {
+  for (const caller of ['a', 'b'] as const) {
+    const met = await meet({ rtcOfB: candidateFirst })
+    const [own, other] = caller === 'a' ? [met.a, met.b] : [met.b, met.a]
+    await during(own.connect(other.id, ROOM), met.mesh.clock)
+    await assertConnected(met)
+    await met.mesh.close()
+  }
+})
+
 test('connects although every frame comes twice and each pair in the wrong order', async () => {
   const met = await meet()
   const held: Uint8Array[] = []
@@ -465,7 +475,8 @@ test('a node’s word fails a pending attempt but never ends an open connection'
   const word = () =>
     encodeControl(NETWORK, opening!, new SignalMeshError('PEER_UNKNOWN', ''), randomBytes(32))
   const first = a.connect(b.id, ROOM)
-  await mesh.clock.advance(300)
+  // Before the called has said that it heard.
+  await mesh.clock.advance(50)
   mesh.dials[0]!.far.send(word())
   assert.is((await failure(mesh, first)).code, 'PEER_UNKNOWN')
   const second = a.connect(b.id, ROOM)
@@ -528,7 +539,7 @@ test('a stranger who knows the tag of a topic with a secret is not even asked ab
       tag,
       topicKey: () => key,
     })
-    const offer: Item = { kind: 'description', type: 'offer', sdp: 'v=0' }
+    const offer: Item = { kind: 'description', generation: 0, type: 'offer', sdp: 'v=0' }
     const before = raw.ofKind(FRAME.signal).length
     await raw.send(
       sealing.sealOpening(raw.presence().bytes, encodePlain({ ack: 0, items: [offer] })),
@@ -600,6 +611,19 @@ test('a stranger who knows a connection’s id cannot speak in it', async () => 
 })
 
 /** Two seeds, that of the lower PeerId first. */
+function candidateFirst(shared: MakeRtc): MakeRtc {
+  return (options) => {
+    const held: Item[] = []
+    return shared({
+      ...options,
+      onItem: (item) => {
+        if (item.kind === 'description') held.push(item)
+        else for (const one of [item, ...held.splice(0)]) options.onItem(one)
+      },
+    })
+  }
+}
+
 function identities(): [Uint8Array, Uint8Array] {
   const [one, two] = [makeIdentity(), makeIdentity()]
   const inOrder = compare(one.keys.publicKey, two.keys.publicKey) < 0

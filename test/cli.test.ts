@@ -6,8 +6,9 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileS
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { WebSocket } from 'ws'
-import { makePages } from '../runtimes/pages.ts'
+import { finished, makePages } from '../runtimes/pages.ts'
 import { cert, key } from './fixtures/tls.ts'
 import { assert, suite } from './harness/suite.ts'
 import { killPrograms, type Program, startProgram } from './support/program.ts'
@@ -34,7 +35,10 @@ test('prints its NodeId, its URL and what to do next', async () => {
     node.out,
     /^ {2}Identity {2}ephemeral, ends with this process; keep it with --data DIR$/m,
   )
-  assert.match(node.out, /^ {2}Mesh +this node alone; join others with --bootstrap host:port$/m)
+  assert.match(
+    node.out,
+    /^ {2}Mesh +this node alone; join others with --bootstrap host:port or --peer URL$/m,
+  )
   assert.match(node.out, /^Next: (open http\S+ in two tabs|the demo page is not built)/m)
   const { port } = new URL(url)
   assert.match(node.out, `To open it to your LAN: npm start -- --host 0.0.0.0 --port ${port}\n`)
@@ -122,6 +126,51 @@ test('serves the built pages at the top, and says how to build where there are n
   const none = (await makePages(new Map(), about))('/')
   assert.is(none?.status, 404)
   assert.match(String(await none?.text()), /npm run build/)
+})
+
+test('serves the client in two parts too, of which the second is fetched once for good', async () => {
+  const bytes = new TextEncoder().encode('x')
+  const files = ['edge.js', 'edge-rest-0123456789ab.js', 'edge-rest-x.js', 'edge-other.js']
+  const about = { name: 'signal-mesh', version: '1.2.3' }
+  const pages = await makePages(new Map(files.map((file) => [file, bytes])), about)
+  const headersOf = (path: string) =>
+    ['content-type', 'access-control-allow-origin', 'cache-control'].map((name) =>
+      pages(path)?.headers.get(name),
+    )
+  const script = ['text/javascript; charset=utf-8', '*']
+  assert.equal(headersOf('/edge.js'), [...script, 'no-cache'])
+  const forGood = 'public, max-age=31536000, immutable'
+  assert.equal(headersOf('/edge-rest-0123456789ab.js'), [...script, forGood])
+  assert.equal([pages('/edge-rest-x.js'), pages('/edge-other.js')], [undefined, undefined])
+})
+
+test('packs what is text for those who take it packed, and tells caches so', async () => {
+  const text = new TextEncoder().encode('signal mesh '.repeat(100))
+  const files = ['edge.js', 'source.tgz'].map((file) => [file, text] as const)
+  const pages = await makePages(new Map(files), { name: 'signal-mesh', version: '1.2.3' })
+  const get = async (path: string, accepted?: string, known = '') => {
+    const headers = { 'if-none-match': known, ...(accepted && { 'accept-encoding': accepted }) }
+    const answer = await finished(new Request(`http://a${path}`, { headers }), pages(path)!)
+    const body = new Uint8Array(await answer.arrayBuffer())
+    return { status: answer.status, headers: answer.headers, body }
+  }
+  for (const accepted of ['gzip', 'br, gzip;q=0.5', 'deflate,gzip']) {
+    const { headers, body } = await get('/edge.js', accepted)
+    assert.equal(
+      [headers.get('content-encoding'), headers.get('vary')],
+      ['gzip', 'accept-encoding'],
+    )
+    assert.equal(new Uint8Array(gunzipSync(body)), text)
+    assert.is(headers.get('access-control-allow-origin'), '*')
+  }
+  for (const accepted of [undefined, 'identity', 'gzip;q=0', 'br', 'x-gzip']) {
+    const { headers, body } = await get('/edge.js', accepted)
+    assert.equal([headers.get('content-encoding'), headers.get('vary')], [null, 'accept-encoding'])
+    assert.equal(body, text)
+  }
+  assert.equal((await get('/source.tgz', 'gzip')).body, text)
+  const { headers } = await get('/edge.js', 'gzip')
+  assert.is((await get('/edge.js', 'gzip', String(headers.get('etag')))).status, 304)
 })
 
 test('serves over TLS', async () => {

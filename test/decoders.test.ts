@@ -14,6 +14,7 @@ import {
   decodeWelcome,
   readError,
 } from '../src/messages.ts'
+import { decodeMuxFrame } from '../src/muxframes.ts'
 import { decodeAdvert, decodePresence } from '../src/records.ts'
 import { checkSignal, readControl } from '../src/signal.ts'
 import { encodeWord, readWord } from '../src/tree.ts'
@@ -48,6 +49,8 @@ const cases: Readonly<Record<string, Case>> = {
   bye: { bytes: samples.bye, decode: decodeBye, open: true },
   error: { bytes: samples.error, decode: readWholeError },
   found: { bytes: samples.found, decode: decodeFound },
+  'shared open': { bytes: samples.sharedOpen, decode: decodeMuxFrame },
+  'shared close': { bytes: samples.sharedClose, decode: decodeMuxFrame },
   'pushed join': { bytes: samples.pushedJoin, decode: decodePush },
   'pushed leave': { bytes: samples.pushedLeave, decode: decodePush },
   'word of the tree': { bytes: encodeWord('have', ['a1'.repeat(32)]), decode: readWord },

@@ -248,6 +248,28 @@ test('hands out a record for its life counted from its receipt, and no longer', 
   assert.is(directory.discover(chat, 9, NOW + HOUR_MS + 1).claims.length, 0)
 })
 
+test('an advert counts while its edge’s presence lives, and not with one signed after its own end', () => {
+  const { directory, homeA } = world()
+  const kinds: string[] = []
+  directory.onChange(({ kind }) => kinds.push(kind))
+  const day = 24 * HOUR_MS
+  directory.apply(homeA, put(presenceOf(ann, A)), NOW)
+  directory.apply(homeA, put(advertOf(ann, CHAT, { ttlMs: day })), NOW)
+  const totalAt = (ms: number): number => directory.discover(chat, 9, ms).total
+  const renewAt = (ms: number): void => {
+    directory.apply(homeA, put(presenceOf(ann, A, { seq: ms })), ms)
+  }
+  assert.is(directory.discover(chat, 9, NOW + 2 * HOUR_MS + 1).claims.length, 0)
+  for (let ms = START_MS; ms <= START_MS + day; ms += HOUR_MS) renewAt(ms)
+  assert.is(totalAt(START_MS + day), 1)
+  // The edge renews itself and not the advert, which its home has kept.
+  renewAt(START_MS + day + 1)
+  assert.is(totalAt(START_MS + day + 1), 0)
+  assert.is(kinds.at(-1), 'leave')
+  directory.apply(homeA, put(advertOf(ann, CHAT, { seq: START_MS + day + 2 })), START_MS + day + 2)
+  assert.is(totalAt(START_MS + day + 2), 1)
+})
+
 test('falls back to the next claim when a home is dropped, and emits no leave for it', () => {
   const { directory, homeA, homeB } = world()
   join(directory, homeA, 1, [CHAT])

@@ -554,19 +554,34 @@ test('an edge that signs again every hour stays in the directory, whatever it ad
   await mesh.close()
 })
 
-test('an edge that signs again signs its adverts too', async () => {
+test('an idle edge signs one record an hour, whatever its topics', async () => {
+  const mesh = await testMesh(1)
+  const edge = await mesh.edge(mesh.nodes[0]!)
+  for (const topic of ['room', 'hall', 'yard']) await during(edge.advertise(topic), mesh.clock)
+  const methods: number[] = []
+  mesh.tap = (frame, way) => {
+    if (way === 'up' && frame[0] === FRAME.rpc) methods.push(frame[5] as number)
+    return [frame]
+  }
+  for (let minute = 0; minute < 4 * 60; minute++) await mesh.clock.advance(60_000)
+  assert.ok(methods.length >= 3 && methods.length <= 4, String(methods))
+  assert.equal([...new Set(methods)], [EDGE_METHOD.renew])
+  await mesh.close()
+})
+
+test('an edge signs its adverts again well before they are over', async () => {
   const mesh = await testMesh(1)
   const edge = await mesh.edge(mesh.nodes[0]!)
   await during(edge.advertise('room'), mesh.clock)
-  for (let minute = 0; minute < 180; minute++) await mesh.clock.advance(60_000)
+  for (let minute = 0; minute < 15 * 60; minute++) await mesh.clock.advance(60_000)
   const raw = await provenEdge(mesh, mesh.nodes[0]!)
   const body = writer().bytes(topicTag('test', 'room')).u8(1).done()
   const answer = raw.request(EDGE_METHOD.discover, body)
   await mesh.clock.advance(0)
   const [found] = decodeFound(answer()).found
-  for (const record of [found!.presence, found!.advert]) {
-    assert.ok(record.seq > mesh.clock.nowMs() - 1.2 * HOUR_MS, record.kind)
-  }
+  assert.ok(found!.presence.seq > mesh.clock.nowMs() - 1.2 * HOUR_MS)
+  assert.ok(found!.advert.seq > mesh.clock.nowMs() - 5 * HOUR_MS)
+  assert.is(found!.advert.ttlMs, 24 * HOUR_MS)
   await mesh.close()
 })
 

@@ -132,6 +132,17 @@ test('does not read a message of another handshake between the same two', () => 
   assert.is(fromUtf8(first.caller.read(answer)), 'answer')
 })
 
+test('noise-protocol is pinned to the one version that was tried', () => {
+  const read = (file: string) =>
+    JSON.parse(readFileSync(`${import.meta.dirname}/../${file}`, 'utf8'))
+  const { dependencies } = read('package.json')
+  assert.match(dependencies['noise-protocol'], /^\d+\.\d+\.\d+$/)
+  assert.is(
+    read('node_modules/noise-protocol/package.json').version,
+    dependencies['noise-protocol'],
+  )
+})
+
 test('takes a payload up to Noise’s 65,535 bytes of message, and none above', () => {
   const { caller, callee } = pair('IK')
   const most = MAX_NOISE_BYTES - 32 - 32 - 2 * TAG_BYTES

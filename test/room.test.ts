@@ -126,7 +126,8 @@ interface Half {
 }
 
 function half(id: string): Half {
-  const events = createEvents<{ message: string | Uint8Array; close: string; path: never }>()
+  type Events = { message: string | Uint8Array; close: string; path: never }
+  const events = createEvents<Events>(['message', 'close', 'path'])
   let state: 'open' | 'closed' = 'open'
   const it: Half = {
     onClose: () => {},

@@ -388,6 +388,42 @@ test('gives a second session of an edge the place of the first', async () => {
   await mesh.close()
 })
 
+beside(
+  'counts the records of one edge in all its sessions, and refuses what is over its rate',
+  async (mesh) => {
+    const node = mesh.nodes[0]!
+    const identity = makeIdentity()
+    let seq = mesh.clock.nowMs()
+    const join = async (adverts: number): Promise<RawEdge> => {
+      const raw = await rawEdge(mesh, node, { identity })
+      const tags = Array.from({ length: adverts }, (_, i) => topicTag('test', `topic ${i}`))
+      const presence = raw.presence({ seq: ++seq })
+      await raw.send(raw.proof({ presence, adverts: tags.map((tag) => raw.advert(tag, { seq })) }))
+      return raw
+    }
+    // All that it may sign at once: four times with all topics, but for two adverts.
+    for (const adverts of [64, 64, 64]) assert.not((await join(adverts)).isClosed)
+    const raw = await join(MAX_TOPICS_PER_EDGE - 2)
+    const ask = async (method: number, record: { bytes: Uint8Array }) => {
+      const answer = raw.request(method, writer().block(record.bytes).done())
+      await mesh.clock.advance(0)
+      return codeOf(answer)
+    }
+    const advert = () => raw.advert(TAG, { seq: ++seq })
+    const TAKEN = 'nothing was thrown'
+    assert.is(await ask(EDGE_METHOD.advertise, advert()), TAKEN)
+    assert.is(await ask(EDGE_METHOD.renew, raw.presence({ seq: ++seq })), TAKEN)
+    assert.is(await ask(EDGE_METHOD.advertise, advert()), 'RATE_LIMITED')
+    assert.is(await ask(EDGE_METHOD.renew, raw.presence({ seq: ++seq })), 'RATE_LIMITED')
+    const late = await join(0)
+    assert.is(late.bye?.code, 'RATE_LIMITED')
+    assert.ok((late.bye?.retryAfterMs ?? 0) > 0)
+    assert.not(raw.isClosed, 'who was there stays')
+    await mesh.clock.advance(1000)
+    assert.is(await ask(EDGE_METHOD.renew, raw.presence({ seq: ++seq })), TAKEN)
+  },
+)
+
 test('tells a session that another one is its edge now, at another home', async () => {
   const mesh = await testMesh(2)
   const identity = makeIdentity()

@@ -276,7 +276,7 @@ test('a signal to a home that the peer has left is MOVED, and its own home finds
   const connection = await during(a.connect(b.id, { topic: 'room' }), mesh.clock)
   assert.is(connection.state, 'open')
   const moved = countersOf(mesh.nodes[1]!).refused
-  assert.is(moved, 4, 'the offer and three candidates')
+  assert.is(moved, 5, 'the offer, three candidates, and that these were all')
   assert.equal(words, [], 'no edge hears of it')
   await mesh.close()
 })

@@ -19,6 +19,11 @@ const edgeCases: readonly EdgeCase[] = JSON.parse(
   readFileSync(`${import.meta.dirname}/vectors/ed25519-edge-cases.json`, 'utf8'),
 ).cases
 
+/** The verdicts that the protocol holds to, whatever version of libsodium is installed. */
+const pinned: { readonly edgeCases: string; readonly smallOrder: readonly string[] } = JSON.parse(
+  readFileSync(`${import.meta.dirname}/vectors/ed25519-verdicts.json`, 'utf8'),
+)
+
 const test = suite('sodium stand-in', { timeoutMs: 30_000 })
 
 test('gives sodium-native’s verdict on every published edge case of Ed25519', () => {
@@ -39,6 +44,19 @@ test('gives sodium-native’s verdict on keys and signatures with a part of smal
   )
   assert.equal(verdicts[1], verdicts[0])
   assert.ok(verdicts[0]?.includes(true), 'an untouched signature is among the cases')
+})
+
+test('every backend’s verdicts on both are those that were written down', () => {
+  for (const sodium of both) {
+    const edges = edgeCases.map((edge) =>
+      sodium.crypto_sign_verify_detached(hex(edge.signature), hex(edge.message), hex(edge.pub_key)),
+    )
+    const torsion = torsionCases().map(({ signature, message, publicKey }) =>
+      sodium.crypto_sign_verify_detached(signature, message, publicKey),
+    )
+    assert.is(bits(edges), pinned.edgeCases)
+    assert.is(bits(torsion), pinned.smallOrder.join(''))
+  }
 })
 
 test('signs alike, and takes what the other signed but nothing altered', () => {
@@ -236,3 +254,7 @@ function hex(text: string): Uint8Array {
 }
 
 test.run()
+
+function bits(verdicts: readonly boolean[]): string {
+  return verdicts.map(Number).join('')
+}

@@ -13,6 +13,12 @@ const ENTRIES = [
     file: 'src/edge/mod.ts',
     first: ['joinMesh', 'JoinOptions', 'Edge', 'EdgeEvents', 'Room', 'Connection', 'Incoming'],
   },
+  {
+    subpath: 'signal-mesh/react',
+    file: 'src/react/mod.ts',
+    first: ['useMesh', 'useRoom', 'MeshOptions', 'Mesh', 'UseRoomOptions', 'RoomView'],
+  },
+  { subpath: 'signal-mesh/worker', file: 'src/edge/worker.ts', first: ['sharedSocket'] },
 ] as const
 
 const HEAD = `# API reference
@@ -91,7 +97,7 @@ function reference(): string {
     const all = [...exportsOf(file)].sort((a, b) => placeOf(a) - placeOf(b))
     return [`## ${subpath}`, ...all.map(section)].join('\n\n')
   })
-  return `${[HEAD, ...parts].join('\n')}\n`
+  return `${HEAD}\n${parts.join('\n\n')}\n`
 }
 
 const text = reference()

@@ -8,6 +8,7 @@ import { createTarGzip } from 'nanotar'
 export const SOURCE_PARTS: readonly string[] = [
   '.ci',
   '.gitignore',
+  'API.md',
   'ARCHITECTURE.md',
   'CHANGELOG.md',
   'LICENSE',
@@ -21,6 +22,7 @@ export const SOURCE_PARTS: readonly string[] = [
   'demo',
   'deno.json',
   'e2e',
+  'examples',
   'mod.ts',
   'package-lock.json',
   'package.json',
@@ -33,7 +35,7 @@ export const SOURCE_PARTS: readonly string[] = [
 ]
 
 /** Within the parts, only files of kinds that a source has; `run` is the script of `.ci`. */
-const KINDS = /\.(ts|json|md|html|css|svg|hex)$|^\.ci\/run$/
+const KINDS = /\.(tsx?|json|md|html|css|svg|hex)$|^\.ci\/run$/
 
 /** Packs the source below `root`; the same files give the same bytes. Shape: a gzipped tar. */
 export async function packSource(root: string, folder: string): Promise<Uint8Array> {

@@ -6,6 +6,8 @@ export interface KitOptions {
   readonly network: string
   readonly topic: string
   readonly urls?: readonly string[]
+  /** Over the one socket of all tabs of the origin. */
+  readonly shared?: boolean
 }
 
 /** A failure as a page can hand it out. */
@@ -38,9 +40,9 @@ declare global {
   var kit: Kit
   /** What each RTCPeerConnection was given, and made of it. */
   var rtcConfigs: { given: RTCConfiguration | null; used: RTCConfiguration }[]
-  /** While set, statistics wait for it; simple-peer asks for them before it says that it is open. */
-  var statsHeldBy: Promise<void> | undefined
-  var releaseStats: () => void
+  /** While set, RTC connections do not say that they are there; nobody is told then that they are open. */
+  var isHeld: boolean
+  var release: () => void
   /** How many messages have come in channels that the other page opened. */
   var rtcMessages: number
   /** While set, no socket that the page opens reaches anything. */
@@ -52,6 +54,12 @@ export function watchPage(): void {
   globalThis.rtcConfigs = []
   globalThis.rtcMessages = 0
   globalThis.cutOff = false
+  globalThis.isHeld = false
+  const held: RTCPeerConnection[] = []
+  globalThis.release = () => {
+    globalThis.isHeld = false
+    for (const rtc of held) rtc.dispatchEvent(new Event('iceconnectionstatechange'))
+  }
   const RealSocket = globalThis.WebSocket
   globalThis.WebSocket = class extends RealSocket {
     constructor(url: string | URL, protocols?: string | string[]) {
@@ -63,6 +71,7 @@ export function watchPage(): void {
   globalThis.RTCPeerConnection = class extends Real {
     constructor(config?: RTCConfiguration) {
       super(config)
+      held.push(this)
       globalThis.rtcConfigs.push({ given: config ?? null, used: this.getConfiguration() })
       this.addEventListener('datachannel', ({ channel }) => {
         channel.addEventListener('message', () => {
@@ -71,9 +80,8 @@ export function watchPage(): void {
       })
     }
 
-    override async getStats(): Promise<RTCStatsReport> {
-      await globalThis.statsHeldBy
-      return super.getStats()
+    override get iceConnectionState(): RTCIceConnectionState {
+      return globalThis.isHeld ? 'checking' : super.iceConnectionState
     }
   }
 }
@@ -82,11 +90,13 @@ export function watchPage(): void {
 export async function startKit(options: KitOptions): Promise<string | Failure> {
   const startMs = performance.now()
   const { joinMesh } = await import('/edge.min.js' as string)
+  const { sharedSocket } = options.shared ? await import('/edge-worker.js' as string) : {}
   let edge: Edge
   try {
     edge = await joinMesh({
       network: options.network,
       ...(options.urls ? { urls: options.urls } : {}),
+      ...(sharedSocket ? { sharedWorker: sharedSocket() } : {}),
     })
   } catch (caught) {
     const { code, message, cause } = caught as SignalMeshError

@@ -5,10 +5,11 @@ import type { Clock } from '../clock.ts'
 import type { KeyPair } from '../crypto.ts'
 import { asMeshError, type ErrorCode, SignalMeshError } from '../errors.ts'
 import type { Identity, PeerId } from '../identity.ts'
-import { LINGER_MS, MAX_EARLY_ITEMS, RTC_AWAY_MS } from '../limits.ts'
+import { LINGER_MS, MAX_EARLY_ITEMS, RESEND_AFTER_MS, RTC_AWAY_MS } from '../limits.ts'
 import type { Presence } from '../records.ts'
 import { type Connection, type ConnectionSource, makeConnection } from './connection.ts'
 import type { Item } from './items.ts'
+import { createRinging } from './ringing.ts'
 import type { MakeRtc, Rtc } from './rtc.ts'
 import { createSealed, type Sealed } from './sealed.ts'
 
@@ -63,6 +64,12 @@ export interface Call {
   readonly opened: Promise<Connection>
   /** Aborted when the call is over. */
   readonly signal: AbortSignal
+  /** Whether it has reached the peer, which has yet to take it. */
+  readonly isRinging: boolean
+  /** Takes a signal of the peer's. */
+  receive(frame: Uint8Array): void
+  /** The mesh cannot reach the peer. */
+  missed(error: SignalMeshError): void
   /** Whether it was started or refused. */
   readonly taken: boolean
   readonly refused: boolean
@@ -82,7 +89,10 @@ export function createCall(context: CallContext, options: CallOptions, events: C
   const { clock } = context
   const over = new AbortController()
   const early: Item[] = []
-  /** What this side has to say once it has answered; the answer is its first word. */
+  /**
+   * What this side has to say once it has offered or answered, which is its first word. Not every
+   * implementation of WebRTC names its candidates behind its description.
+   */
   const later: Item[] = []
   const opened = Promise.withResolvers<Connection>()
   opened.promise.catch(() => undefined)
@@ -112,6 +122,13 @@ export function createCall(context: CallContext, options: CallOptions, events: C
     },
   })
 
+  const ringing = createRinging({
+    clock,
+    // Nothing to say is acknowledged too.
+    knock: () => trySend([]),
+    onGone: (error) => hangUp(error),
+  })
+
   const end = (error: SignalMeshError): void => {
     if (over.signal.aborted) return
     drop()
@@ -124,6 +141,7 @@ export function createCall(context: CallContext, options: CallOptions, events: C
   const drop = (): void => {
     over.abort()
     cancelAway?.()
+    ringing.stop()
     sealed.close()
     rtc?.close()
   }
@@ -146,14 +164,15 @@ export function createCall(context: CallContext, options: CallOptions, events: C
   /** Tells the other side; the first description opens the attempt or answers it. */
   const say = (item: Item): void => {
     if (over.signal.aborted || refusing) return
-    const isFirst = item.kind === 'description' && !sealed.answered
+    const hasBegun = options.initiator ? sealed.canSend : sealed.answered
     try {
-      if (isFirst && options.initiator) open(item)
-      else if (isFirst) {
-        sealed.answer([item])
-        for (const held of later.splice(0)) sealed.send([held])
-      } else if (options.initiator || sealed.answered) sealed.send([item])
-      else later.push(item)
+      if (hasBegun) sealed.send([item])
+      else if (item.kind !== 'description') later.push(item)
+      else {
+        if (options.initiator) open(item)
+        else sealed.answer([item])
+        for (const held of later.splice(0)) say(held)
+      }
     } catch (error) {
       giveUp(asMeshError(error))
     }
@@ -188,12 +207,16 @@ export function createCall(context: CallContext, options: CallOptions, events: C
 
   const hangUp = (error: SignalMeshError): void => {
     if (over.signal.aborted) return
+    if (sealed.canSend) trySend([{ kind: 'bye', reason: error.message }])
+    end(error)
+  }
+
+  const trySend = (items: readonly Item[]): void => {
     try {
-      if (sealed.canSend) sealed.send([{ kind: 'bye', reason: error.message }])
+      sealed.send(items)
     } catch {
       // To a peer that acknowledges nothing.
     }
-    end(error)
   }
 
   /** An RTC connection notices by itself that its peer is gone, but not in every browser nor in every case. */
@@ -245,6 +268,21 @@ export function createCall(context: CallContext, options: CallOptions, events: C
     },
     opened: opened.promise,
     signal: over.signal,
+    get isRinging() {
+      return options.initiator && sealed.heard && !sealed.answered
+    },
+    receive: (frame) => {
+      sealed.receive(frame)
+      if (!call.isRinging) ringing.stop()
+      else if (!over.signal.aborted) ringing.heard(sealed.isAcknowledged)
+    },
+    missed: (error) => {
+      if (!call.isRinging) end(error)
+      else if (!sealed.isAcknowledged) {
+        ringing.missed(error)
+        sealed.resendAfter(RESEND_AFTER_MS)
+      }
+    },
     get refused() {
       return refusing
     },

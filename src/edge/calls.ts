@@ -12,7 +12,7 @@ import {
   RESEND_AFTER_MS,
   RING_TIMEOUT_MS,
 } from '../limits.ts'
-import { isAuthentic, type Presence } from '../records.ts'
+import type { Presence } from '../records.ts'
 import {
   CLASS,
   CONNECTION_BYTES,
@@ -31,8 +31,14 @@ import { report } from './events.ts'
 import { presenceOfOpening } from './sealing.ts'
 
 export interface CallsOptions extends CallContext {
+  /** Whether this edge can have connections at all; without this one it can. */
+  hasRtc?(): boolean
   /** The signed presence of a peer, as the mesh knows it. */
   lookup(peer: PeerId): Promise<Presence>
+  /** The same as this edge has heard of it; it may be old. */
+  known(peer: PeerId): Presence | undefined
+  /** Whether a presence is its peer's own. */
+  isAuthentic(presence: Presence): boolean
   /** The name of a topic that this edge is in, by its tag in hex digits. */
   topicOf(tag: string): string
   /** Asks the application whether to take a call, and what to send in it; what it throws is the refusal. */
@@ -42,6 +48,8 @@ export interface CallsOptions extends CallContext {
 }
 
 export interface Calls {
+  /** @throws SignalMeshError `RTC_FAILED` where there can be no connection */
+  checkRtc(): void
   connect(request: ConnectRequest): Promise<Connection>
   receive(frame: Uint8Array): void
   /** Sends again what is under way: there is a new home. */
@@ -99,9 +107,19 @@ export function createCalls(options: CallsOptions): Calls {
     return call
   }
 
+  const hasRtc = (): boolean => options.hasRtc?.() ?? true
+
+  const checkRtc = (): void => {
+    if (hasRtc()) return
+    const text =
+      'There is no WebRTC here, as in a worker: connect in a page, or pass { wrtc } to join'
+    throw new SignalMeshError('RTC_FAILED', text)
+  }
+
   // --- this edge's own attempts ---
 
   const connect = (request: ConnectRequest): Promise<Connection> => {
+    checkRtc()
     const tag = toHex(request.tag)
     const open = connectedTo(request.peer, tag)
     if (open) {
@@ -128,6 +146,12 @@ export function createCalls(options: CallsOptions): Calls {
       for (const stream of attempt.streams) ringing.addStream(stream)
       return connecting
     }
+    const known = options.presence() && options.known(request.peer)
+    if (known) {
+      // Asked all the same, but beside: the answer takes as long as half of the call.
+      call(attempt, request, known, 0)
+      return connecting
+    }
     options.lookup(request.peer).then(
       (presence) => {
         // The peer's own call may have come first, or the caller may have given up.
@@ -138,11 +162,16 @@ export function createCalls(options: CallsOptions): Calls {
     return connecting
   }
 
-  const call = (attempt: Attempt, request: ConnectRequest, presence: Presence): void => {
+  const call = (
+    attempt: Attempt,
+    request: ConnectRequest,
+    presence: Presence,
+    lookAfterMs = RESEND_AFTER_MS,
+  ): void => {
     const connection = randomBytes(CONNECTION_BYTES)
     const made = add({ ...request, connection, initiator: true, presence })
     attempt.call = made
-    lookAgain(attempt, request, presence, made, RESEND_AFTER_MS)
+    lookAgain(attempt, request, presence, made, lookAfterMs)
     made.start(request.topic, attempt.streams)
   }
 
@@ -160,7 +189,7 @@ export function createCalls(options: CallsOptions): Calls {
       const newer = await options.lookup(request.peer).catch(() => presence)
       if (!isStale()) return
       if (equal(newer.boxKey, presence.boxKey)) {
-        lookAgain(attempt, request, presence, made, 2 * afterMs)
+        lookAgain(attempt, request, presence, made, 2 * afterMs || RESEND_AFTER_MS)
       } else {
         remove(made)
         call(attempt, request, newer)
@@ -175,11 +204,11 @@ export function createCalls(options: CallsOptions): Calls {
     const connection = connectionOf(frame)
     if (ended.has(toHex(connection))) return
     const presence = presenceOfOpening(frame, fromKeyOf(frame))
-    if (!isAuthentic(networkId, presence)) {
+    if (!options.isAuthentic(presence)) {
       throw new SignalMeshError('BAD_SIGNATURE', 'The caller shows a forged presence')
     }
     const call = add({ connection, initiator: false, presence })
-    call.sealed.receive(frame)
+    call.receive(frame)
     // Without a tag it was not sealed for this edge and a topic of its own; nothing is kept of it.
     if (call.tag) return
     calls.delete(call.id)
@@ -195,6 +224,10 @@ export function createCalls(options: CallsOptions): Calls {
   const answer = async (call: Call): Promise<void> => {
     if (calls.size > MAX_CALLS) {
       turnAway(call)
+      return
+    }
+    if (!hasRtc()) {
+      call.refuse(new SignalMeshError('RTC_FAILED', 'it runs without WebRTC, as in a worker'))
       return
     }
     const topic = options.topicOf(call.tag)
@@ -240,12 +273,12 @@ export function createCalls(options: CallsOptions): Calls {
 
   const receiveControl = (call: Call, frame: Uint8Array): void => {
     const { code, retryAfterMs } = readControl(frame)
-    // A node's word may fail an attempt but never ends what two edges have with each other.
-    if (call.connection || call.sealed.answered) return
+    // A node's word may fail an attempt of this edge but never ends what two edges have with each other.
+    if (!call.initiator || call.connection || call.sealed.answered) return
     if (code === 'MOVED' || code === 'RATE_LIMITED' || code === 'GOING_AWAY') {
       call.sealed.resendAfter(Math.min(retryAfterMs || BUSY_RETRY_MS, RESEND_AFTER_MS))
     } else {
-      events.onEnd(call, new SignalMeshError(code, controlText(code, call.peer)))
+      call.missed(new SignalMeshError(code, controlText(code, call.peer)))
     }
   }
 
@@ -258,13 +291,13 @@ export function createCalls(options: CallsOptions): Calls {
       throw new SignalMeshError('BAD_SIGNATURE', 'A stranger names the connection of others')
     } else if (classOf(frame) === CLASS.control) receiveControl(call, frame)
     else {
-      const { sealed } = call
-      sealed.receive(frame)
-      attempts.of(call)?.ring(call.initiator && sealed.heard && !sealed.answered)
+      call.receive(frame)
+      attempts.of(call)?.ring(call.isRinging)
     }
   }
 
   return {
+    checkRtc,
     connect,
     receive: (frame) => {
       try {

@@ -83,7 +83,7 @@ export function makeConnection(
   onClose: (reason: string) => void,
 ): ConnectionSource {
   const { rtc, clock } = about
-  const events = createEvents<ConnectionEvents>()
+  const events = createEvents<ConnectionEvents>(['message', 'path', 'close', 'stream'])
   const ended = new AbortController()
   const inbox = createInbox({
     listeners: () => events.count('message'),

@@ -14,13 +14,20 @@ import {
   proofBody,
   type Welcome,
 } from '../messages.ts'
+import type { Presence } from '../records.ts'
 import { PROTOCOL_VERSION } from '../topic.ts'
 import { socketUrl } from './dialling.ts'
 import type { OwnRecords } from './records.ts'
 
-export interface Greeting {
-  /** What it tells of topics before it has proved anything itself. */
+/** What a home tells before it has proved anything itself. */
+export interface Told {
   readonly topics: readonly HelloTopic[]
+  /** The presence of the peer that it was asked for. */
+  readonly held?: Presence | undefined
+}
+
+export interface Greeting {
+  readonly told: Told
   /** The edge's one reply to the hello. */
   readonly proof: Uint8Array
   /** Reads the home's answer; throws `BAD_SIGNATURE` unless it proves its NodeId. */
@@ -72,7 +79,7 @@ export function greet(
   })
   const signed = writer(64).bytes(nonce).bytes(hello.challenge).done()
   return {
-    topics: hello.topics,
+    told: hello,
     proof,
     readWelcome: (answer) => {
       const welcome = decodeWelcome(answer)

@@ -2,14 +2,14 @@
 
 import { toHex } from '../bytes.ts'
 import { asMeshError, SignalMeshError } from '../errors.ts'
-import type { NodeId } from '../identity.ts'
+import type { NodeId, PeerId } from '../identity.ts'
 import { MAX_NAMED_TOPICS, WAKE_AGAIN_MS } from '../limits.ts'
 import type { Link } from '../link.ts'
-import type { HelloTopic } from '../messages.ts'
 import type { Presence } from '../records.ts'
 import { EDGE_METHOD } from '../rpc.ts'
 import { createAsking } from './asking.ts'
-import { createDialling, type Loss, socketUrl } from './dialling.ts'
+import { createDialling, type Loss, type Named, socketUrl } from './dialling.ts'
+import type { Told } from './greeting.ts'
 import { attendHome, type HomeLink } from './homelink.ts'
 import { createOwnRecords, type InfoOf, type OwnRecordsOptions } from './records.ts'
 import { block, createRenewing } from './renewing.ts'
@@ -36,13 +36,15 @@ export interface HomeOptions extends OwnRecordsOptions {
   onSignal(frame: Uint8Array): void
   onPush(frame: Uint8Array): void
   onStatus(status: HomeStatus): void
+  /** The peer of whom the next home's first frame is to tell, if any. */
+  wanted(): PeerId | undefined
   /** The topics, besides its own, of which the next home's first frame is to tell. */
   watched(): readonly Uint8Array[]
   /**
-   * A home, perhaps another one, has been sent the proof, and tells of topics. It is not believed
-   * yet, but what is sealed for others may go out.
+   * A home, perhaps another one, has been sent the proof, and tells of topics and of the peer. It is
+   * not believed yet, but what is sealed for others may go out.
    */
-  onGreeted(topics: readonly HelloTopic[]): void
+  onGreeted(told: Told): void
   /** It has taken the edge on. */
   onOpen(): void
   /** The edge will have no home any more. */
@@ -112,7 +114,7 @@ export function createHome(options: HomeOptions): Home {
 
   /** A socket to a node, to be at home there at once, or to be ready for it. */
   const attend = (url: string, isStandby: boolean): HomeLink => {
-    const socket = options.dial(socketUrl(url, { tags: isStandby ? [] : namedTags(), isStandby }))
+    const socket = options.dial(socketUrl(url, isStandby ? { tags: [], isStandby } : named()))
     const link: HomeLink = attendHome(
       socket,
       url,
@@ -163,9 +165,10 @@ export function createHome(options: HomeOptions): Home {
     }
   }
 
-  const namedTags = (): Uint8Array[] => {
+  const named = (): Named => {
     const all = [...options.watched(), ...records.tags].map((tag) => [toHex(tag), tag] as const)
-    return [...new Map(all).values()].slice(0, MAX_NAMED_TOPICS)
+    const peer = options.wanted()
+    return { tags: [...new Map(all).values()].slice(0, MAX_NAMED_TOPICS), ...(peer && { peer }) }
   }
 
   const onOpen = (otherHomes: readonly string[]): void => {

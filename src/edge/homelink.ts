@@ -6,10 +6,10 @@ import type { NodeId } from '../identity.ts'
 import { keepAlive } from '../keepalive.ts'
 import { EDGE_PROOF_MS } from '../limits.ts'
 import type { Link } from '../link.ts'
-import { decodeBye, encodeBye, FRAME, type HelloTopic, PING } from '../messages.ts'
+import { decodeBye, encodeBye, FRAME, PING } from '../messages.ts'
 import { createRpc, type Rpc } from '../rpc.ts'
 import type { Loss } from './dialling.ts'
-import { type Greeting, greet, type Heard, readHello } from './greeting.ts'
+import { type Greeting, greet, type Heard, readHello, type Told } from './greeting.ts'
 import { createProbing } from './probing.ts'
 import type { OwnRecords, OwnRecordsOptions } from './records.ts'
 
@@ -23,7 +23,7 @@ export interface HomeLinkEvents {
   /** It has said hello. Its answer waits for `greet`; without this one it goes out at once. */
   onReady?(): void
   /** The proof has gone out. Until the home has answered it, only what is sealed may follow. */
-  onGreeted(topics: readonly HelloTopic[]): void
+  onGreeted(told: Told): void
   /** The home has taken the edge on, and names other homes. */
   onOpen(otherHomes: readonly string[]): void
   onLost(loss: Loss): void
@@ -100,7 +100,7 @@ export function attendHome(
   const answer = (to: Heard): void => {
     greeting = greet({ ...options, url }, to)
     send(greeting.proof)
-    events.onGreeted(greeting.topics)
+    events.onGreeted(greeting.told)
   }
 
   const receive = (frame: Uint8Array): void => {

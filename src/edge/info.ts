@@ -2,12 +2,9 @@
 
 import { fromHex, writer } from '../bytes.ts'
 import { hashNames } from '../crypto.ts'
-import { MAX_INFO_BYTES } from '../limits.ts'
-import { type CipherKey, cipherKey, openAt, sealAt, TAG_BYTES } from '../noise.ts'
+import { type CipherKey, cipherKey, openAt, sealAt } from '../noise.ts'
 import type { Advert } from '../records.ts'
 
-/** What an application may say of itself in one topic. */
-export const MAX_OWN_INFO_BYTES: number = MAX_INFO_BYTES - TAG_BYTES
 /** The place is in the key, so that nothing need stand beside it. */
 const NO_HEADER = new Uint8Array(0)
 

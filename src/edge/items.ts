@@ -2,30 +2,46 @@
 
 import { badFrame, fromUtf8, reader, utf8, writer } from '../bytes.ts'
 import { CODE_NUMBERS, codeOfNumber, type ErrorCode } from '../errors.ts'
-import { MAX_METADATA_BYTES, MAX_SIGNAL_BYTES, MAX_TEXT_BYTES } from '../limits.ts'
+import { MAX_METADATA_BYTES, MAX_RELAY_BYTES, MAX_SIGNAL_BYTES, MAX_TEXT_BYTES } from '../limits.ts'
 
+/** `generation` counts the ICE restarts of a connection, from 0 to 255 and on from 0. */
 export type Item =
-  | { readonly kind: 'description'; readonly type: 'offer' | 'answer'; readonly sdp: string }
+  | {
+      readonly kind: 'description'
+      readonly generation: number
+      readonly type: 'offer' | 'answer'
+      readonly sdp: string
+    }
   | {
       readonly kind: 'candidate'
+      readonly generation: number
       readonly candidate: string
       readonly sdpMid: string | null
       readonly sdpMLineIndex: number | null
     }
+  /** All candidates of this generation have been named. */
+  | { readonly kind: 'end-of-candidates'; readonly generation: number }
   | { readonly kind: 'renegotiate' }
   | { readonly kind: 'transceiver'; readonly media: 'audio' | 'video' }
+  /** Asks the initiator for an offer of this generation. */
+  | { readonly kind: 'ice-restart'; readonly generation: number }
   | { readonly kind: 'refused'; readonly code: ErrorCode; readonly reason: string }
   | { readonly kind: 'bye'; readonly reason: string }
+  /** Left for the relay of last resort, which will say what stands in it. */
+  | { readonly kind: 'relay'; readonly data: Uint8Array }
   | { readonly kind: 'metadata'; readonly data: Uint8Array }
 
-/** Numbers of the kinds. Left free: end of candidates 3, ICE restart 6, relay control 11, topic 12. */
+/** Numbers of the kinds; 8, 9 and 12 are left free. */
 const KIND = {
   description: 1,
   candidate: 2,
+  'end-of-candidates': 3,
   renegotiate: 4,
   transceiver: 5,
+  'ice-restart': 6,
   refused: 7,
   bye: 10,
+  relay: 11,
   metadata: 13,
 } as const
 
@@ -39,7 +55,10 @@ export interface Plain {
 
 export function encodePlain(plain: Plain): Uint8Array {
   const w = writer(1024).u32(plain.ack)
-  for (const item of plain.items) w.u8(KIND[item.kind]).block(encodeItem(item))
+  for (const item of plain.items) {
+    const generation = 'generation' in item ? item.generation : 0
+    w.u8(KIND[item.kind]).u8(generation).block(encodeItem(item))
+  }
   return w.done()
 }
 
@@ -49,7 +68,8 @@ export function decodePlain(bytes: Uint8Array): Plain {
   const items: Item[] = []
   while (r.left > 0) {
     const kind = r.u8()
-    const item = decodeItem(kind, r.block(MAX_SIGNAL_BYTES))
+    const generation = r.u8()
+    const item = decodeItem(kind, generation, r.block(MAX_SIGNAL_BYTES))
     if (item) items.push(item)
   }
   return { ack, items }
@@ -71,7 +91,9 @@ function encodeItem(item: Item): Uint8Array {
         .bytes(utf8(item.candidate))
         .done()
     }
+    case 'end-of-candidates':
     case 'renegotiate':
+    case 'ice-restart':
       return new Uint8Array(0)
     case 'transceiver':
       return utf8(item.media)
@@ -79,18 +101,20 @@ function encodeItem(item: Item): Uint8Array {
       return writer().u16(CODE_NUMBERS[item.code]).bytes(shortText(item.reason)).done()
     case 'bye':
       return shortText(item.reason)
+    case 'relay':
     case 'metadata':
       return item.data
   }
 }
 
-function decodeItem(kind: number, body: Uint8Array): Item | undefined {
+function decodeItem(kind: number, generation: number, body: Uint8Array): Item | undefined {
   const r = reader(body)
   switch (kind) {
     case KIND.description: {
       const type = r.u8()
       if (type !== 1 && type !== 2) throw badFrame(`a description of type ${type}`)
-      return { kind: 'description', type: type === 1 ? 'offer' : 'answer', sdp: fromUtf8(r.rest()) }
+      const sdp = fromUtf8(r.rest())
+      return { kind: 'description', generation, type: type === 1 ? 'offer' : 'answer', sdp }
     }
     case KIND.candidate: {
       const index = r.u16()
@@ -98,11 +122,14 @@ function decodeItem(kind: number, body: Uint8Array): Item | undefined {
       const mid = r.text(MAX_TEXT_BYTES)
       return {
         kind: 'candidate',
+        generation,
         sdpMLineIndex: index === NO_INDEX ? null : index,
         sdpMid: hasMid ? mid : null,
         candidate: fromUtf8(r.rest()),
       }
     }
+    case KIND['end-of-candidates']:
+      return { kind: 'end-of-candidates', generation }
     case KIND.renegotiate:
       return { kind: 'renegotiate' }
     case KIND.transceiver: {
@@ -110,10 +137,15 @@ function decodeItem(kind: number, body: Uint8Array): Item | undefined {
       if (media !== 'audio' && media !== 'video') throw badFrame('an unknown kind of media')
       return { kind: 'transceiver', media }
     }
+    case KIND['ice-restart']:
+      return { kind: 'ice-restart', generation }
     case KIND.refused:
       return { kind: 'refused', code: codeOfNumber(r.u16()), reason: fromUtf8(r.rest()) }
     case KIND.bye:
       return { kind: 'bye', reason: fromUtf8(r.rest()) }
+    case KIND.relay:
+      if (body.length > MAX_RELAY_BYTES) throw badFrame(`${body.length} bytes for a relay`)
+      return { kind: 'relay', data: body.slice() }
     case KIND.metadata:
       if (body.length > MAX_METADATA_BYTES) throw badFrame(`${body.length} bytes of metadata`)
       return { kind: 'metadata', data: body.slice() }

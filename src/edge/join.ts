@@ -4,21 +4,24 @@ import { fromHex, toHex, writer } from '../bytes.ts'
 import type { Clock } from '../clock.ts'
 import { boxKeyPair } from '../crypto.ts'
 import { SignalMeshError } from '../errors.ts'
-import { makeIdentity, type PeerId } from '../identity.ts'
+import { type Identity, makeIdentity, type PeerId } from '../identity.ts'
 import { JOIN_TIMEOUT_MS, MAX_DISCOVER, MAX_TOPICS_PER_EDGE } from '../limits.ts'
 import type { Link } from '../link.ts'
-import { decodeFound, type Found, type HelloTopic } from '../messages.ts'
+import { decodeFound, type Found } from '../messages.ts'
 import { decodePresence, isAuthentic, type Presence } from '../records.ts'
 import { EDGE_METHOD } from '../rpc.ts'
 import { networkId, type Topic, topicKey, topicTag } from '../topic.ts'
 import { abortedError, orAborted } from './abort.ts'
+import { type AheadOptions, makeAhead } from './ahead.ts'
 import { noHomeError } from './asking.ts'
 import type { Call } from './call.ts'
 import { createCalls } from './calls.ts'
 import type { Connection } from './connection.ts'
 import { createEvents, report } from './events.ts'
+import type { Told } from './greeting.ts'
 import { createHome } from './home.ts'
 import { openInfo, sealInfo } from './info.ts'
+import { createKnown, type Known } from './known.ts'
 import type { Edge, EdgeEvents, Peer } from './mod.ts'
 import {
   checkAbortSignal,
@@ -43,7 +46,11 @@ import { createWatches } from './watch.ts'
 export interface Ground {
   readonly clock: Clock
   readonly makeRtc: MakeRtc
+  /** Whether there is WebRTC without `wrtc`; without this one there is. */
+  hasRtc?(): boolean
   dial(url: string): Link
+  /** The edge's, where it is made already. */
+  readonly identity?: Identity
   /** Signs that the machine or the network may have been away. */
   readonly wakes?: Wakes
   /**
@@ -60,19 +67,24 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
   const { clock } = ground
   const { network = 'main' } = options
   const id = networkId(network)
-  const identity = makeIdentity(options.identity)
+  const identity = ground.identity ?? makeIdentity(options.identity)
   const boxKeys = boxKeyPair()
-  const events = createEvents<EdgeEvents>()
+  const events = createEvents<EdgeEvents>(['connection', 'home', 'error'])
   const topics = new Map<string, OwnTopic>()
   for (const topic of options.topics ?? []) {
     topics.set(toHex(topicTag(network, topic)), ownTopic(network, topic))
   }
-  /** Of the first frame of a home that has yet to prove itself. */
-  let sample: readonly HelloTopic[] = []
+  const known = createKnown(id)
+  /** The peer to call as soon as there is a home to call by. */
+  let first = options.connect
+  /** What the home's first frame told of topics and of the peer to call; it had yet to prove itself. */
+  let told: Told = { topics: [] }
   const joined = { settle: (_error?: SignalMeshError): void => {} }
 
   const found = (tag: string, list: readonly Found[]): Found[] => {
-    const others = list.filter((one) => isFound(id, tag, one) && one.presence.peer !== identity.id)
+    const others = list.filter(
+      (one) => isFound(id, known, tag, one) && one.presence.peer !== identity.id,
+    )
     // Each once: a home could name one edge in the place of all others.
     return [...new Map(others.map((one) => [one.presence.peer, one])).values()]
   }
@@ -92,22 +104,22 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     dial: ground.dial,
     wakes: ground.wakes,
     watched: () => watches.tags,
+    wanted: () => first?.id.toLowerCase(),
     onSignal: (frame) => calls.receive(frame),
     onPush: (frame) => watches.receive(frame),
     onStatus: (status) => {
-      if (status.state !== 'open') sample = []
+      if (status.state !== 'open') told = { topics: [] }
       events.emit('home', status)
     },
-    onGreeted: (told) => {
-      sample = told
+    onGreeted: (by) => {
+      told = by
       calls.resend()
       tellSample()
+      callFirst()
     },
     onOpen: () => {
-      const told = sample
-      sample = []
       joined.settle()
-      watches.resume(told)
+      watches.resume(told.topics)
     },
     onFatal: (error) => {
       joined.settle(error)
@@ -115,17 +127,22 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
       shut()
     },
   })
+  // Its offer is ready by the time that the socket is open.
+  const ahead = first && makeAhead(ground.makeRtc, aheadOptions(options))
   const calls = createCalls({
     networkId: id,
     identity,
     boxKeys,
     clock,
-    makeRtc: ground.makeRtc,
+    makeRtc: ahead?.makeRtc ?? ground.makeRtc,
     config: rtcConfig(options),
     wrtc: options.wrtc,
+    hasRtc: () => options.wrtc !== undefined || (ground.hasRtc?.() ?? true),
     presence: () => home.presence,
     send: home.signal,
     lookup,
+    known: heardOf,
+    isAuthentic: known.isAuthentic,
     topicOf: (tag) => (topics.get(tag) as OwnTopic).name,
     topicKey: (tag) => topics.get(tag)?.key,
     ask: (call, topic) => rooms.ask(call) ?? ask(options.onIncoming, call, topic),
@@ -135,25 +152,35 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     },
   })
 
+  const callFirst = (): void => {
+    if (!first) return
+    const { id: peer, ...request } = first
+    first = undefined
+    // The application hears of it when it asks for the connection itself.
+    const closeAhead = (): void => ahead?.close()
+    edge.connect(peer, request).then(closeAhead, closeAhead)
+  }
+
   const tellSample = (): void => {
-    for (const { tag, found: list } of sample) {
+    for (const { tag, found: list } of told.topics) {
       const topic = topics.get(toHex(tag))?.topic
       const peers = topic && ground.onSample ? found(toHex(tag), list) : []
       if (topic && peers.length) ground.onSample?.(edge, topic, peers.map(peerIn(topic)))
     }
   }
 
+  /** What the home told is checked only when it is wanted: for most of it that never comes. */
+  function heardOf(peer: PeerId): Presence | undefined {
+    if (home.status.state === 'closed') return undefined
+    const all = told.topics.flatMap(({ found }) => found.map(({ presence }) => presence))
+    const one = [told.held, ...all].find((presence) => presence?.peer === peer)
+    if (one) known.isAuthentic(one)
+    return known.get(peer)
+  }
+
   async function lookup(peer: PeerId): Promise<Presence> {
-    // As fresh as an answer of the same home could be, and here before any could be asked for.
-    for (const { tag, found: list } of sample) {
-      const [told] = found(
-        toHex(tag),
-        list.filter(({ presence }) => presence.peer === peer),
-      )
-      if (told) return told.presence
-    }
     const presence = decodePresence(await home.request(EDGE_METHOD.lookup, fromHex(peer)))
-    if (presence.peer !== peer || !isAuthentic(id, presence)) {
+    if (presence.peer !== peer || !known.isAuthentic(presence)) {
       throw new SignalMeshError('BAD_SIGNATURE', `The home told a forged presence of ${peer}`)
     }
     return presence
@@ -163,6 +190,7 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     options.signal?.removeEventListener('abort', onAbort)
     rooms.close()
     calls.close()
+    ahead?.close()
     watches.close()
     home.close()
   }
@@ -206,8 +234,10 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     advertise: async (topic, request = {}) => {
       const { info, signal } = checkAdvertise(request)
       const own = ownTopic(network, topic)
+      const isNew = !topics.has(toHex(own.tag)) && !signal?.aborted
       await orAborted('Advertising', signal, () => advertise(own, info)).catch((error) => {
-        if (signal?.aborted) edge.unadvertise(topic).catch(() => undefined)
+        // What was there before stays; only the info may be either.
+        if (isNew && signal?.aborted) edge.unadvertise(topic).catch(() => undefined)
         throw error
       })
     },
@@ -241,6 +271,7 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     join: async (topic, request = {}) => {
       const checked = checkRoom(request)
       const own = ownTopic(network, topic)
+      calls.checkRtc()
       return rooms.join(
         {
           name: own.name,
@@ -290,11 +321,11 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
 }
 
 /** Whether the records are the peer's own, and for this topic. */
-function isFound(id: Uint8Array, tag: string, { presence, advert }: Found): boolean {
+function isFound(id: Uint8Array, known: Known, tag: string, { presence, advert }: Found): boolean {
   return (
     presence.peer === advert.peer &&
     advert.tag === tag &&
-    isAuthentic(id, presence) &&
+    known.isAuthentic(presence) &&
     isAuthentic(id, advert)
   )
 }
@@ -329,6 +360,12 @@ function ask(
         refuse('the application failed')
       })
   })
+}
+
+function aheadOptions(options: JoinOptions): AheadOptions {
+  const { connect, wrtc } = options
+  const streams = connect?.stream ? [connect.stream] : []
+  return { config: rtcConfig(options), wrtc, streams }
 }
 
 function rtcConfig(options: JoinOptions): RTCConfiguration {

@@ -2,22 +2,23 @@
 
 import { systemClock } from '../clock.ts'
 import type { SignalMeshError } from '../errors.ts'
-import type { NodeId, PeerId } from '../identity.ts'
+import { makeIdentity, type NodeId, type PeerId } from '../identity.ts'
 import type { Topic } from '../topic.ts'
+import { orAborted } from './abort.ts'
 import type { Connection } from './connection.ts'
+import { fetchRest } from './fetching.ts'
 import type { HomeStatus } from './home.ts'
-import { joinOn } from './join.ts'
-import type {
-  AdvertiseOptions,
-  ConnectOptions,
-  DiscoverOptions,
-  JoinOptions,
-  RoomOptions,
+import { load } from './loading.ts'
+import { openFirst } from './opening.ts'
+import {
+  type AdvertiseOptions,
+  type ConnectOptions,
+  checkJoin,
+  type DiscoverOptions,
+  type JoinOptions,
+  type RoomOptions,
 } from './options.ts'
 import type { Room } from './room.ts'
-import { makeRtc } from './rtc.ts'
-import { dialSocket } from './socket.ts'
-import { runtimeWakes } from './waking.ts'
 import type { Change } from './watch.ts'
 
 export type { ErrorCode } from '../errors.ts'
@@ -35,6 +36,7 @@ export type {
   RoomOptions,
 } from './options.ts'
 export type { Room, RoomEvents } from './room.ts'
+export type { SharedSocket } from './shared.ts'
 export type { Change } from './watch.ts'
 
 export interface Peer {
@@ -73,6 +75,10 @@ export interface Edge {
   discover(topic: Topic, options?: DiscoverOptions): Promise<{ peers: Peer[]; total: number }>
   /** First those present as joins, then each join and leave. */
   watch(topic: Topic, options?: { signal?: AbortSignal }): AsyncIterable<Change>
+  /**
+   * Opens a connection, or gives the one that there is.
+   * @throws SignalMeshError with the reason, `RTC_FAILED` also where there is no WebRTC, as in a worker
+   */
   connect(peer: PeerId, options: ConnectOptions): Promise<Connection>
   on<Name extends keyof EdgeEvents>(name: Name, fn: (value: EdgeEvents[Name]) => void): () => void
   close(): Promise<void>
@@ -81,11 +87,25 @@ export interface Edge {
 
 /**
  * Joins the mesh. Resolves when a home node has taken this edge.
- * @throws SignalMeshError `NO_HOME` when none answers in 30 s, `BAD_ARGUMENT`, or what a node refused with
+ * @throws SignalMeshError `NO_HOME` when none answers in 30 s, `LOAD_FAILED`, `BAD_ARGUMENT`, or what a node refused with
  * @example
  * const edge = await joinMesh({ urls: ['http://127.0.0.1:4680'] })
  * await edge.advertise('my-room')
  */
-export function joinMesh(options: JoinOptions = {}): Promise<Edge> {
-  return joinOn({ clock: systemClock, makeRtc, dial: dialSocket, wakes: runtimeWakes }, options)
+export async function joinMesh(options: JoinOptions = {}): Promise<Edge> {
+  checkJoin(options)
+  const { signal } = options
+  // Checked before anybody is dialled; a new one is made while the socket opens.
+  const given = options.identity === undefined ? undefined : makeIdentity(options.identity)
+  const opening = openFirst(options)
+  try {
+    const loading = orAborted('Joining', signal, () => load(systemClock, fetchRest))
+    // Also warms up what signs, which nothing waits for now.
+    const identity = given ?? makeIdentity()
+    const { joinOver } = await loading
+    return await joinOver(options, opening, identity)
+  } catch (error) {
+    opening?.webSocket.close()
+    throw error
+  }
 }

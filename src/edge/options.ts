@@ -6,13 +6,14 @@ import {
   CONNECT_TIMEOUT_MS,
   MAX_ATTEMPTS,
   MAX_DISCOVER,
+  MAX_INFO_BYTES,
   MAX_METADATA_BYTES,
   MAX_TOPICS_PER_EDGE,
   MAX_URL_BYTES,
 } from '../limits.ts'
 import type { Topic } from '../topic.ts'
 import type { Connection } from './connection.ts'
-import { MAX_OWN_INFO_BYTES } from './info.ts'
+import type { SharedSocket } from './shared.ts'
 
 export interface JoinOptions {
   /** Nodes to be at home with, the first that answers. Default: the page's own origin. */
@@ -21,13 +22,23 @@ export interface JoinOptions {
   readonly network?: string
   /** Topics to advertise from the first moment; some of their peers come with the node's first frame. */
   readonly topics?: readonly Topic[]
+  /**
+   * A peer to connect to at once: the call goes out together with this edge's proof, so that it is there
+   * before joining is over. `edge.connect` with the same peer and topic waits for it.
+   */
+  readonly connect?: ConnectOptions & { readonly id: PeerId }
   /** 32 bytes of seed; without it a new PeerId for this session. */
   readonly identity?: Uint8Array
   /** STUN and TURN servers. Default: none of anybody's. */
   readonly iceServers?: readonly RTCIceServer[]
   readonly iceTransportPolicy?: RTCIceTransportPolicy
-  /** An implementation of WebRTC where the runtime has none. */
+  /** An implementation of WebRTC where the runtime has none: the default export of `@roamhq/wrtc`. */
   readonly wrtc?: object
+  /**
+   * One socket for all tabs of the origin, held by a SharedWorker: what `sharedSocket` of
+   * `signal-mesh/worker` gives. Where that cannot be had, each tab has a socket of its own, as without.
+   */
+  readonly sharedWorker?: SharedSocket
   /** Aborting it closes the edge, also after joining. */
   readonly signal?: AbortSignal
   /** Decides on each call but those of rooms, which count their places. Without it, calls in advertised topics are accepted. */
@@ -104,11 +115,25 @@ export function checkJoin(options: JoinOptions): void {
   if (iceTransportPolicy !== 'all' && iceTransportPolicy !== 'relay') {
     throw bad('iceTransportPolicy', '"all" or "relay"')
   }
-  if (options.wrtc !== undefined) checkObject(options.wrtc, 'wrtc')
+  if (options.wrtc !== undefined) checkWrtc(options.wrtc)
+  if (options.sharedWorker !== undefined && typeof options.sharedWorker !== 'function') {
+    throw bad('sharedWorker', 'given by sharedSocket() of signal-mesh/worker')
+  }
   if (onIncoming !== undefined && typeof onIncoming !== 'function') {
     throw bad('onIncoming', 'a function')
   }
   checkAbortSignal(signal)
+  if (options.connect !== undefined) checkConnect(options.connect?.id, options.connect)
+}
+
+/** simple-peer takes these from it. */
+const WRTC_PARTS = ['RTCPeerConnection', 'RTCSessionDescription', 'RTCIceCandidate']
+
+function checkWrtc(wrtc: object): void {
+  checkObject(wrtc, 'wrtc')
+  const lacks = WRTC_PARTS.filter((name) => !(name in wrtc))
+  // As does a namespace, of `import * as wrtc`, where the package only has a default.
+  if (lacks.length) throw bad('wrtc', `an implementation of WebRTC; it lacks ${lacks.join(', ')}`)
 }
 
 /** The homes to try; in a page, its own origin where none is named. */
@@ -131,7 +156,7 @@ export function homeUrls(urls: readonly string[] | undefined): readonly string[]
 export function checkConnect(
   peer: unknown,
   options: ConnectOptions,
-  self: PeerId,
+  self: PeerId = '',
 ): { peer: PeerId; metadata: Uint8Array; timeoutMs: number } {
   if (typeof peer !== 'string' || peer.length !== 64 || !/^[0-9a-f]{64}$/i.test(peer)) {
     throw new SignalMeshError('BAD_ARGUMENT', `Not a PeerId: ${shown(peer)}`)
@@ -162,6 +187,9 @@ export function checkRoom(options: RoomOptions): CheckedRoom {
   }
   return { maxPeers, info, signal, stream: checkStreamOf(options, 'join') }
 }
+
+/** What an application may say of itself in one topic: the rest of an advert's info is its seal. */
+const MAX_OWN_INFO_BYTES = MAX_INFO_BYTES - 16
 
 /** Checks what `advertise` is given; the info comes back as a copy, for it is sealed again and again. */
 export function checkAdvertise(

@@ -4,7 +4,7 @@ import { equal, toHex } from '../bytes.ts'
 import type { Clock } from '../clock.ts'
 import type { KeyPair } from '../crypto.ts'
 import type { Identity } from '../identity.ts'
-import { RECORD_TTL_MS } from '../limits.ts'
+import { ADVERT_RENEW_MS, MAX_RECORD_TTL_MS, RECORD_TTL_MS } from '../limits.ts'
 import {
   type Advert,
   decodePresence,
@@ -37,6 +37,8 @@ export interface OwnRecords {
   signAdvert(tag: Uint8Array): Advert | undefined
   /** Fresh adverts of all topics. */
   signAdverts(): Advert[]
+  /** Fresh adverts of the topics whose last ones are old. */
+  renewAdverts(): Advert[]
   /** Signs above this record from now on. Gives it back if it is this edge's own. */
   heed(evidence: Uint8Array | undefined): Presence | undefined
   /** A home finds the records too far in the future: forgets how high they were. */
@@ -51,6 +53,8 @@ export type InfoOf = (seq: number) => Uint8Array
 interface OwnAdvert {
   readonly tag: Uint8Array
   readonly info: InfoOf
+  /** When its last advert counts as old, by the monotonic clock. */
+  renewAtMs: number
 }
 
 export function createOwnRecords(options: OwnRecordsOptions): OwnRecords {
@@ -66,9 +70,12 @@ export function createOwnRecords(options: OwnRecordsOptions): OwnRecords {
     return lastSeq
   }
 
-  const sign = ({ tag, info }: OwnAdvert): Advert => {
+  const sign = (own: OwnAdvert): Advert => {
+    const { tag, info } = own
     const seq = nextSeq()
-    const fields = { tag, info: info(seq), seq, ttlMs: RECORD_TTL_MS }
+    // A little sooner or later, so that topics that began together do not stay so.
+    own.renewAtMs = clock.monotonicMs() + ADVERT_RENEW_MS * (0.9 + Math.random() * 0.2)
+    const fields = { tag, info: info(seq), seq, ttlMs: MAX_RECORD_TTL_MS }
     return signAdvert(networkId, identity.keys, fields)
   }
 
@@ -94,7 +101,7 @@ export function createOwnRecords(options: OwnRecordsOptions): OwnRecords {
     add: (tag, info) => {
       const key = toHex(tag)
       const before = adverts.get(key)
-      const advert = { tag, info }
+      const advert = { tag, info, renewAtMs: 0 }
       adverts.set(key, advert)
       return () => {
         if (adverts.get(key) !== advert) return
@@ -108,6 +115,8 @@ export function createOwnRecords(options: OwnRecordsOptions): OwnRecords {
       return advert && sign(advert)
     },
     signAdverts: () => [...adverts.values()].map(sign),
+    renewAdverts: () =>
+      [...adverts.values()].filter(({ renewAtMs }) => renewAtMs <= clock.monotonicMs()).map(sign),
     heed: (evidence) => {
       const newer = evidence && ownPresence(options, evidence)
       if (newer) lastSeq = Math.max(lastSeq, newer.seq)

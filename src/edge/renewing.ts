@@ -1,4 +1,4 @@
-/** Renewing: an edge signs its records again for its home, well before they run out. */
+/** Renewing: an edge signs its presence again for its home every hour, and its adverts when they are old. */
 
 import { writer } from '../bytes.ts'
 import type { Clock } from '../clock.ts'
@@ -38,7 +38,7 @@ export function createRenewing(options: {
 
   const renew = async ({ rpc, homeKey }: HomeLink): Promise<void> => {
     await rpc.request(EDGE_METHOD.renew, block(records.signPresence(homeKey)))
-    for (const advert of records.signAdverts()) {
+    for (const advert of records.renewAdverts()) {
       await rpc.request(EDGE_METHOD.advertise, block(advert))
     }
   }

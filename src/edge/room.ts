@@ -77,7 +77,7 @@ const FULL = 'this peer has all the connections that it takes'
 
 export function createRoom(ground: RoomGround): RoomSource {
   const { self, clock, maxPeers } = ground
-  const events = createEvents<RoomEvents>()
+  const events = createEvents<RoomEvents>(['peer', 'leave', 'message', 'change'])
   const over = new AbortController()
   const attendance = createAttendance(clock, (peer) => {
     setbacks.forget(peer)

@@ -42,6 +42,9 @@ export interface Rtc {
 
 export type MakeRtc = (options: RtcOptions) => Rtc
 
+/** Whether the runtime has WebRTC of its own; workers have none. */
+export const hasRtc = (): boolean => typeof globalThis.RTCPeerConnection === 'function'
+
 export const makeRtc: MakeRtc = (options) => {
   const peer = new Peer({
     initiator: options.initiator,
@@ -49,11 +52,18 @@ export const makeRtc: MakeRtc = (options) => {
     config: { iceServers: [], ...options.config },
     // Keeps the bounds of messages, and text apart from bytes.
     objectMode: true,
+    // Nobody waits for it, as candidates trickle, but a process would: simple-peer never clears it.
+    iceCompleteTimeout: 1,
     ...(options.wrtc ? { wrtc: options.wrtc } : {}),
   })
+  // It asks for the addresses before it says that it is open, and nobody asks it for them.
+  peer.getStats = (done) => done(null, [{ type: 'candidate-pair', selected: true }])
   let failure: SignalMeshError | undefined
   /** Streams that came before the connection is open. */
   let early: MediaStream[] | undefined = []
+  /** Of the description that the other side told last. */
+  let generation = 0
+  let toldEnd = false
   const media = createMedia({
     connection: peer._pc,
     negotiate: () => peer.negotiate(),
@@ -79,7 +89,10 @@ export const makeRtc: MakeRtc = (options) => {
     early = undefined
     for (const stream of streams) options.onStream(stream)
   })
-  peer.on('iceStateChange', (state) => {
+  peer.on('iceStateChange', (state, gathering) => {
+    const isDone = gathering === 'complete'
+    if (isDone && !toldEnd) options.onItem({ kind: 'end-of-candidates', generation: 0 })
+    toldEnd = isDone
     if (state === 'disconnected') options.onAway(true)
     else if (state === 'connected' || state === 'completed') options.onAway(false)
   })
@@ -91,6 +104,9 @@ export const makeRtc: MakeRtc = (options) => {
   peer.on('close', () => options.onClose(failure))
   return {
     take: (item) => {
+      if (item.kind === 'description') generation = item.generation
+      // What was gathered before a restart of ICE is of no use after it.
+      else if ('generation' in item && item.generation !== generation) return
       const signal = toSignal(item)
       if (signal && !peer.destroyed) peer.signal(signal)
     },
@@ -119,13 +135,14 @@ function toItem(signal: SignalData): Item | undefined {
   switch (signal.type) {
     case 'offer':
     case 'answer':
-      return { kind: 'description', type: signal.type, sdp: signal.sdp }
+      return { kind: 'description', generation: 0, type: signal.type, sdp: signal.sdp }
     case 'candidate': {
       const { candidate, sdpMid, sdpMLineIndex } = signal.candidate
-      // An empty candidate only says that there are no more.
+      // Some browsers say so that there are no more; all do by the state of gathering.
       if (!candidate) return undefined
       return {
         kind: 'candidate',
+        generation: 0,
         candidate,
         sdpMid: sdpMid ?? null,
         sdpMLineIndex: sdpMLineIndex ?? null,
@@ -148,6 +165,9 @@ function toSignal(item: Item): SignalData | undefined {
       const { candidate, sdpMid, sdpMLineIndex } = item
       return { type: 'candidate', candidate: { candidate, sdpMid, sdpMLineIndex } }
     }
+    case 'end-of-candidates':
+      // Of the first section, by whose path all others go.
+      return { type: 'candidate', candidate: { candidate: '', sdpMid: null, sdpMLineIndex: 0 } }
     case 'renegotiate':
       return { type: 'renegotiate', renegotiate: true }
     case 'transceiver':

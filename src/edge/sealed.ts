@@ -41,6 +41,8 @@ export interface Sealed {
   readonly answered: boolean
   /** Whether the other side has said anything, be it only that it heard. */
   readonly heard: boolean
+  /** Whether the other side has acknowledged all that was said. */
+  readonly isAcknowledged: boolean
   /** Whether there are keys to send under. */
   readonly canSend: boolean
   /** The topic of the connection, in hex digits; empty while it is not known. */
@@ -199,6 +201,9 @@ export function createSealed(options: SealedOptions): Sealed {
     },
     get heard() {
       return heard
+    },
+    get isAcknowledged() {
+      return unacked.size === 0
     },
     get canSend() {
       return sealing.opened && !closed

@@ -16,6 +16,9 @@ const COMMANDS: Readonly<Record<RuntimeName, readonly string[]>> = {
 /** The runtimes that `npm ci` brought come first, also for what a test starts by name. */
 const PATH = `${import.meta.dirname}/../../node_modules/.bin:${process.env.PATH}`
 
+/** Where Node keeps what it has compiled, or each of some hundred processes would strip all types anew. */
+const COMPILED = `${import.meta.dirname}/../../node_modules/.cache/compiled`
+
 /** How long a killed or leaving child of a test may take to go. */
 const GRACE_MS = 2_000
 const POLL_MS = 50
@@ -34,7 +37,14 @@ export async function runFile(
     stdio: ['ignore', 'pipe', 'pipe'],
     // A group of its own, so that whatever it starts can be ended with it.
     detached: true,
-    env: { ...process.env, PATH, SIGNAL_MESH_RUNNER: '1', NO_COLOR: '1', FORCE_COLOR: undefined },
+    env: {
+      ...process.env,
+      PATH,
+      NODE_COMPILE_CACHE: COMPILED,
+      SIGNAL_MESH_RUNNER: '1',
+      NO_COLOR: '1',
+      FORCE_COLOR: undefined,
+    },
   })
   running.add(child)
   let printed = ''

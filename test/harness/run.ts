@@ -4,6 +4,7 @@ import { globSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { killAll, type RuntimeName, runFile } from './child.ts'
 import { addTotals, describe, type Outcome, totalsLine } from './outcome.ts'
+import { NODE_ALONE } from './portable.ts'
 
 const HELP = `node test/harness/run.ts [FILE…] [options]
   --runtime node|deno|bun   what runs the files (default: node)
@@ -12,6 +13,19 @@ const HELP = `node test/harness/run.ts [FILE…] [options]
   --jobs N                  files at once (default: 2, for --e2e: 1)
   --watchdog-ms N           how long one file may take (default: 60,000, for --e2e: 180,000)
   --json FILE               where the facts of each run go (--e2e: e2e/results.json)`
+
+/** They start first, the longest before all: one left for the end would run alone. */
+const SLOWEST = [
+  'cli',
+  'swarm',
+  'limits',
+  'buckets',
+  'tree',
+  'convergence',
+  'fuzz',
+  'harness',
+  'sync',
+]
 
 interface Settings {
   readonly files: readonly string[]
@@ -41,7 +55,7 @@ console.log(`\n${totalsLine(totals)}`)
 process.exitCode = totals.failed > 0 || totals.passed === 0 ? 1 : 0
 
 async function runAll({ files, runtime, jobs, watchdogMs }: Settings): Promise<Outcome[]> {
-  const waiting = [...files]
+  const waiting = slowestFirst(files)
   const outcomes: Outcome[] = []
   const work = async (): Promise<void> => {
     for (let file = waiting.shift(); file; file = waiting.shift()) {
@@ -52,6 +66,11 @@ async function runAll({ files, runtime, jobs, watchdogMs }: Settings): Promise<O
   }
   await Promise.all(Array.from({ length: jobs }, work))
   return outcomes
+}
+
+function slowestFirst(files: readonly string[]): string[] {
+  const slow = SLOWEST.map((name) => `test/${name}.test.ts`).filter((file) => files.includes(file))
+  return [...slow, ...files.filter((file) => !slow.includes(file))]
 }
 
 function writeResults(file: string, runs: readonly Outcome[][]): void {
@@ -88,11 +107,21 @@ function readSettings(): Settings {
   }
   const pattern = values.e2e ? 'e2e/**/*.e2e.ts' : 'test/**/*.test.ts'
   return {
-    files: positionals.length > 0 ? positionals : globSync(pattern).sort(),
+    files: positionals.length > 0 ? positionals : allFiles(pattern, values.runtime),
     runtime: values.runtime as RuntimeName,
     repeat: Number(values.repeat),
     jobs: Number(values.jobs ?? (values.e2e ? 1 : 2)),
     watchdogMs: Number(values['watchdog-ms'] ?? (values.e2e ? 180_000 : 60_000)),
     jsonFile: values.json ?? (values.e2e ? 'e2e/results.json' : undefined),
   }
+}
+
+/** Of Node all; of another runtime those beside each other in `test/` that run there. */
+function allFiles(pattern: string, runtime: string): string[] {
+  if (runtime === 'node') return globSync(pattern).sort()
+  for (const [file, reason] of Object.entries(NODE_ALONE))
+    console.log(`  not run: ${file} (${reason})`)
+  return globSync('test/*.test.ts')
+    .filter((file) => !(file in NODE_ALONE))
+    .sort()
 }

@@ -17,13 +17,17 @@ import { pace } from './pace.ts'
 import { places } from './places.ts'
 import { pulls } from './pulls.ts'
 import { reconnecting } from './reconnecting.ts'
-import { room } from './room.ts'
+import { relay } from './relay.ts'
 import { runtimeTimes } from './runtime-times.ts'
 import { runtimeWaits } from './runtime-waits.ts'
 import { said } from './said.ts'
+import { shared } from './shared.ts'
 import { sizes } from './sizes.ts'
 import { sockets } from './sockets.ts'
+import { space } from './space.ts'
+import { stun } from './stun.ts'
 import { tree } from './tree.ts'
+import { urls } from './urls.ts'
 import { witness } from './witness.ts'
 
 /** Cases of `src/limits.ts`; one for a new row is added to any of these files. */
@@ -33,7 +37,7 @@ export const coreCases: readonly Cases[] = [
   asking,
   edgeSide,
   pace,
-  room,
+  space,
   said,
   links,
   logs,
@@ -49,7 +53,9 @@ export const coreCases: readonly Cases[] = [
   tree,
   dials,
   reconnecting,
+  urls,
+  shared,
 ]
 
 /** Cases of `runtimes/limits.ts`. */
-export const runtimeCases: readonly Cases[] = [sockets, runtimeTimes, runtimeWaits]
+export const runtimeCases: readonly Cases[] = [sockets, runtimeTimes, runtimeWaits, relay]

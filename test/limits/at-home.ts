@@ -4,6 +4,7 @@ import { toHex, writer } from '../../src/bytes.ts'
 import { settle } from '../../src/clock.ts'
 import { randomBytes } from '../../src/crypto.ts'
 import { makeIdentity } from '../../src/identity.ts'
+import { EDGE_RECORDS_BURST } from '../../src/limits.ts'
 import { type Link, linkPair } from '../../src/link.ts'
 import { decodeFound, decodeWelcome, FRAME } from '../../src/messages.ts'
 import type { MeshNode } from '../../src/node.ts'
@@ -32,6 +33,17 @@ export const atHome: Cases = {
       const outcome = await put(count)
       assert.is(await put(1), TAKEN, 'what it has it may sign again')
       return outcome
+    }),
+  ),
+  EDGE_RECORDS_BURST: refuses('RATE_LIMITED', (count) =>
+    beside(async ({ mesh, node }) => recordsOf(mesh, node)(count)),
+  ),
+  EDGE_RECORDS_PER_SECOND: refuses('RATE_LIMITED', (count) =>
+    beside(async ({ mesh, node }) => {
+      const put = recordsOf(mesh, node)
+      assert.is(await put(EDGE_RECORDS_BURST), TAKEN)
+      await mesh.clock.advance(1000)
+      return put(count)
     }),
   ),
   MAX_WATCHES_PER_EDGE: refuses('TOO_MANY', (count) =>
@@ -166,4 +178,27 @@ function advertised({ ttlMs = 1, aheadMs = 0 }): Promise<string> {
     const advert = craftAdvert(raw.identity, { tag: ROOM, seq, ttlMs: Math.max(ttlMs, 60_000) })
     return asked(mesh, raw, EDGE_METHOD.advertise, writer().block(advert).done())
   })
+}
+
+/** An edge that has so many records signed, in session after session; gives what comes of the last. */
+function recordsOf(mesh: TestMesh, node: MeshNode): (count: number) => Promise<string> {
+  const identity = makeIdentity()
+  let seq = mesh.clock.nowMs()
+  let raw: RawEdge | undefined
+  let inSession = 0
+  const putOne = async (): Promise<string> => {
+    seq += 1
+    if (raw && inSession++ < 100) {
+      const { bytes } = raw.advert(tagOf(1), { seq })
+      return asked(mesh, raw, EDGE_METHOD.advertise, writer().block(bytes).done())
+    }
+    inSession = 0
+    raw = await rawEdge(mesh, node, { identity })
+    await raw.send(raw.proof({ presence: raw.presence({ seq }) }))
+    return raw.bye?.code ?? TAKEN
+  }
+  return async (count) => {
+    for (let i = 1; i < count; i++) assert.is(await putOne(), TAKEN)
+    return putOne()
+  }
 }

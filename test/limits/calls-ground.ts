@@ -56,6 +56,8 @@ export async function callPair(): Promise<CallPair> {
       presence: () => own.presence,
       send,
       topicKey: () => KEY,
+      known: () => undefined,
+      isAuthentic: () => true,
       lookup: async () => other.presence,
       topicOf: () => 'room',
       ask: async () => {

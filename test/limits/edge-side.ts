@@ -4,9 +4,10 @@ import { manualClock, settle } from '../../src/clock.ts'
 import { makeConnection } from '../../src/edge/connection.ts'
 import { createEnded } from '../../src/edge/ended.ts'
 import { createFlow, PART_COST_BYTES } from '../../src/edge/flow.ts'
+import { createKnown } from '../../src/edge/known.ts'
 import type { Rtc } from '../../src/edge/rtc.ts'
 import { FRAME } from '../../src/messages.ts'
-import { identityOf } from '../fixtures/samples.ts'
+import { identityOf, NETWORK, presenceOf } from '../fixtures/samples.ts'
 import { assert } from '../harness/suite.ts'
 import { during, testMesh } from '../support/mesh.ts'
 import { callPair, sealedPair } from './calls-ground.ts'
@@ -57,6 +58,15 @@ export const edgeSide: Cases = {
     void connection.close()
     await clock.advance(ms)
     return isOver ? 'over' : 'waiting'
+  }),
+  MAX_KNOWN_PRESENCES: forgets((count) => {
+    const known = createKnown(NETWORK)
+    const shown = Array.from({ length: count }, (_, i) =>
+      presenceOf(identityOf(i), 'ab'.repeat(32)),
+    )
+    for (const presence of shown) known.isAuthentic(presence)
+    assert.ok(known.get(shown.at(-1)!.peer), 'the newest is known')
+    return known.get(shown[0]!.peer) ? KEPT : FORGOT
   }),
   MAX_ATTEMPTS: refuses('TOO_MANY', async (count) => {
     const mesh = await testMesh(1)

@@ -1,15 +1,20 @@
 /** Cases of the times of an edge: when it gives up, tries again, signs again. */
 
 import { type ManualClock, manualClock } from '../../src/clock.ts'
+import { boxKeyPair } from '../../src/crypto.ts'
 import { createDialling } from '../../src/edge/dialling.ts'
 import { joinOn } from '../../src/edge/join.ts'
+import { createOwnRecords } from '../../src/edge/records.ts'
+import { createRinging, type Ringing } from '../../src/edge/ringing.ts'
 import type { MakeRtc } from '../../src/edge/rtc.ts'
 import { SignalMeshError } from '../../src/errors.ts'
+import { RING_KNOCK_MS } from '../../src/limits.ts'
 import { type Link, linkPair } from '../../src/link.ts'
 import { FRAME } from '../../src/messages.ts'
 import type { MeshNode } from '../../src/node.ts'
 import { runSession, type SessionHost } from '../../src/session.ts'
-import { identityOf } from '../fixtures/samples.ts'
+import { networkId } from '../../src/topic.ts'
+import { identityOf, tagOf } from '../fixtures/samples.ts'
 import { during, type TestMesh, testMesh } from '../support/mesh.ts'
 import { NETWORK } from '../support/rawedge.ts'
 import { rtcWorld } from '../support/rtc.ts'
@@ -52,6 +57,18 @@ export const edgeTimes: Cases = {
     await mesh.clock.advance(101)
     return passed(mesh.clock, ms, 'ringing', calling, mesh.close)
   }),
+  RING_KNOCK_MS: changesAt('ringing', 'asked', (ms) =>
+    ringing(async (_, clock) => clock.advance(ms)),
+  ),
+  RING_SILENT_MS: changesAt('asked', 'PEER_LEFT', (ms) =>
+    ringing(async (_, clock) => clock.advance(RING_KNOCK_MS + ms)),
+  ),
+  RING_GONE_MS: changesAt('ringing', 'PEER_UNKNOWN', (ms) =>
+    ringing(async (called, clock) => {
+      called.missed(new SignalMeshError('PEER_UNKNOWN', 'no node knows of it'))
+      await clock.advance(ms)
+    }),
+  ),
   RTC_AWAY_MS: changesAt('open', 'closed', async (ms) => {
     const mesh = await testMesh(1)
     const node = mesh.nodes[0] as MeshNode
@@ -83,11 +100,43 @@ export const edgeTimes: Cases = {
       Math.random = random
     }
   }),
+  ADVERT_RENEW_MS: changesAt('as it is', 'signed again', async (ms) => {
+    const { random } = Math
+    Math.random = () => 0.5
+    try {
+      const clock = manualClock()
+      const about = { networkId: networkId('test'), identity: identityOf(1), clock }
+      const records = createOwnRecords({ ...about, boxKeys: boxKeyPair() })
+      records.add(tagOf(1), () => new Uint8Array(0))
+      records.signAdverts()
+      await clock.advance(ms)
+      return records.renewAdverts().length ? 'signed again' : 'as it is'
+    } finally {
+      Math.random = random
+    }
+  }),
   BACKOFF_FIRST_MS: changesAt('waiting', 'dialling', (ms) => backoff(1, ms)),
   BACKOFF_MAX_MS: changesAt('waiting', 'dialling', (ms) => backoff(30, ms)),
 }
 
 let setAway: ((isAway: boolean) => void) | undefined
+
+/** What has become of a call that rings, after all that. */
+async function ringing(
+  after: (called: Ringing, clock: ManualClock) => Promise<void>,
+): Promise<string> {
+  const clock = manualClock()
+  let now = 'ringing'
+  const called = createRinging({
+    clock,
+    knock: () => (now = 'asked'),
+    onGone: ({ code }) => (now = code),
+  })
+  called.heard(true)
+  await after(called, clock)
+  called.stop()
+  return now
+}
 
 /** Lets the test say that the last connection's peer is away. */
 function spiedRtc({ makeRtc }: TestMesh): { makeRtc: MakeRtc } {

@@ -2,7 +2,8 @@
 
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { listen, runtime, TIMES, type Times } from '../../runtimes/node.ts'
+import { listen, TIMES, type Times } from '../../runtimes/listen.ts'
+import { runtime } from '../../runtimes/node.ts'
 import type { ListenOptions } from '../../src/runtime.ts'
 import { cert, key } from '../fixtures/tls.ts'
 import { assert } from '../harness/suite.ts'

@@ -68,6 +68,14 @@ export const runtimeWaits: Cases = {
 
 /** Bounds that need a DHT or processes of their own, by the test that does: its file and its title. */
 export const elsewhere: Readonly<Record<string, readonly [file: string, title: string]>> = {
+  MAX_BODY_BYTES: [
+    'test/conformance/suite.ts',
+    'throws the body of a request away, and refuses one over its bound',
+  ],
+  MAX_BACKLOG_BYTES: [
+    'test/conformance/suite.ts',
+    'lets go of one that is sent more than may ever wait, without leaving a frame out',
+  ],
   LEAVE_MS: ['test/swarm.test.ts', 'says that no bootstrap answers, and still closes quickly'],
   DHT_ANSWERS_MS: [
     'test/swarm.test.ts',

@@ -47,6 +47,10 @@ export const said: Cases = {
     assert.is(await outcomeOf(() => decodePlain(plain)), code)
     return outcome
   }),
+  MAX_RELAY_BYTES: refuses('BAD_FRAME', (bytes) => {
+    const data = new Uint8Array(bytes)
+    return outcomeOf(() => decodePlain(encodePlain({ ack: 0, items: [{ kind: 'relay', data }] })))
+  }),
   MAX_TEXT_BYTES: refuses('BAD_FRAME', (bytes) => {
     const bye = encodePlain({ ack: 0, items: [{ kind: 'bye', reason: '𝄞'.repeat(bytes) }] })
     const [item] = decodePlain(bye).items
@@ -103,6 +107,7 @@ function greeted(lists: Partial<Parameters<typeof encodeHello>[0]>): Promise<str
 
 const candidate = (midBytes: number): Item => ({
   kind: 'candidate',
+  generation: 0,
   candidate: 'c',
   sdpMid: 'm'.repeat(midBytes),
   sdpMLineIndex: 0,

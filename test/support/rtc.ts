@@ -54,9 +54,10 @@ export function rtcWorld(clock: Clock, candidates = 3): MakeRtc {
     }
     const describe = (type: 'offer' | 'answer'): void =>
       soon(() => {
-        options.onItem({ kind: 'description', type, sdp: `v=0 secret-${end.name}` })
+        options.onItem({ kind: 'description', generation: 0, type, sdp: `v=0 secret-${end.name}` })
         if (end.isOpen) return
         for (let i = 0; i < candidates; i++) soon(() => options.onItem(candidate(end.name, i)))
+        soon(() => options.onItem({ kind: 'end-of-candidates', generation: 0 }))
       })
     const negotiate = (): void => {
       if (!options.initiator) soon(() => options.onItem({ kind: 'renegotiate' }))
@@ -137,5 +138,5 @@ function tell(end: End): void {
 
 function candidate(name: string, i: number): Item {
   const text = `candidate:${i} 1 udp 1 198.51.100.7 ${4000 + i} typ host secret-${name}`
-  return { kind: 'candidate', candidate: text, sdpMid: '0', sdpMLineIndex: 0 }
+  return { kind: 'candidate', generation: 0, candidate: text, sdpMid: '0', sdpMLineIndex: 0 }
 }

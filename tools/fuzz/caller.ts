@@ -14,7 +14,10 @@ import { must, type Target } from './target.ts'
 const CONNECTION = tagOf(1).slice(0, 16)
 const [TAG, TOPIC_KEY] = [tagOf(2), tagOf(3)]
 const NO_HEADER = new Uint8Array(0)
-const PLAIN = encodePlain({ ack: 0, items: [{ kind: 'description', type: 'offer', sdp: 'v=0' }] })
+const PLAIN = encodePlain({
+  ack: 0,
+  items: [{ kind: 'description', generation: 0, type: 'offer', sdp: 'v=0' }],
+})
 /** Bits of the first byte: who is hostile, and whether it knows the topic, or writes as it likes. */
 const HOW = { called: 1, sealed: 2, unknownTopic: 4 } as const
 

@@ -8,7 +8,7 @@ import {
   reachOf,
 } from '../../src/authority.ts'
 import { decodeBatch, decodeHead, isSignedByHome, peekBatch, peekHead } from '../../src/batch.ts'
-import { equal, reader, utf8, writer } from '../../src/bytes.ts'
+import { equal, fromHex, reader, utf8, writer } from '../../src/bytes.ts'
 import { manualClock, settle } from '../../src/clock.ts'
 import { readHello } from '../../src/edge/greeting.ts'
 import { decodePlain, encodePlain } from '../../src/edge/items.ts'
@@ -32,6 +32,7 @@ import {
   proofBody,
   readError,
 } from '../../src/messages.ts'
+import { decodeMuxFrame, encodeMuxFrame } from '../../src/muxframes.ts'
 import { decodeAdvert, decodePresence, isAuthentic } from '../../src/records.ts'
 import { answerOnce, createRpc } from '../../src/rpc.ts'
 import {
@@ -41,8 +42,10 @@ import {
   readControl,
   sealedHeader,
 } from '../../src/signal.ts'
+import { answerStun } from '../../src/stun.ts'
 import { encodeWord, readWord } from '../../src/tree.ts'
 import { NETWORK, sampleParts, samples } from '../../test/fixtures/samples.ts'
+import stunVectors from '../../test/vectors/stun.json' with { type: 'json' }
 import { type Decoder, targetsOf } from './decoder.ts'
 import { checkError, must, type Target } from './target.ts'
 
@@ -56,6 +59,27 @@ const { presence, advert } = sampleParts
 const TWO_HASHES = ['a1'.repeat(32), '0f'.repeat(32)]
 
 const decoders: Readonly<Record<string, Decoder>> = {
+  shared: {
+    seeds: [samples.sharedOpen, samples.sharedFrame, samples.sharedClose],
+    decode: (bytes) => {
+      const frame = decodeMuxFrame(bytes)
+      // A reason is cut as it is written.
+      if (frame.kind !== 'close') sameAgain(encodeMuxFrame(frame), bytes)
+    },
+  },
+  stun: {
+    seeds: [
+      fromHex(stunVectors.request),
+      fromHex('000100042112a442000102030405060708090a0b00030000'),
+    ],
+    decode: (bytes) => {
+      const answer = answerStun(bytes, { address: '203.0.113.7', port: 9 })
+      must(
+        !answer || answer.length <= bytes.length + 24,
+        'The answer is far larger than the request',
+      )
+    },
+  },
   presence: {
     seeds: [samples.presence],
     decode: (bytes) => void isAuthentic(NETWORK, decodePresence(bytes)),
@@ -239,11 +263,20 @@ function plainOfAll(): Uint8Array {
   return encodePlain({
     ack: 3,
     items: [
-      { kind: 'description', type: 'offer', sdp: 'v=0' },
-      { kind: 'candidate', candidate: 'candidate:1', sdpMid: '0', sdpMLineIndex: null },
+      { kind: 'description', generation: 0, type: 'offer', sdp: 'v=0' },
+      {
+        kind: 'candidate',
+        generation: 0,
+        candidate: 'candidate:1',
+        sdpMid: '0',
+        sdpMLineIndex: null,
+      },
+      { kind: 'end-of-candidates', generation: 0 },
       { kind: 'renegotiate' },
       { kind: 'transceiver', media: 'audio' },
+      { kind: 'ice-restart', generation: 1 },
       { kind: 'refused', code: 'GLARE', reason: 'both' },
+      { kind: 'relay', data: utf8('by way of a node') },
       { kind: 'metadata', data: utf8('about me') },
       { kind: 'bye', reason: 'gone' },
     ],

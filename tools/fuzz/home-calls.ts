@@ -13,13 +13,21 @@ import { codeOfArg, TOPIC } from './world.ts'
 
 export function itemsOf(arg: number): Item[] {
   const items: Item[] = [
-    { kind: 'description', type: 'offer', sdp: `v=0 secret-end-${arg % 3}` },
-    { kind: 'description', type: arg & 2 ? 'answer' : 'offer', sdp: `v=0 secret-end-${arg % 4}` },
-    { kind: 'candidate', candidate: 'candidate:1', sdpMid: '0', sdpMLineIndex: arg },
+    { kind: 'description', generation: 0, type: 'offer', sdp: `v=0 secret-end-${arg % 3}` },
+    {
+      kind: 'description',
+      generation: 0,
+      type: arg & 2 ? 'answer' : 'offer',
+      sdp: `v=0 secret-end-${arg % 4}`,
+    },
+    { kind: 'candidate', generation: 0, candidate: 'candidate:1', sdpMid: '0', sdpMLineIndex: arg },
     { kind: 'metadata', data: new Uint8Array(arg) },
     { kind: 'renegotiate' },
     { kind: 'transceiver', media: 'audio' },
     { kind: 'refused', code: arg & 4 ? 'GLARE' : codeOfArg(arg), reason: 'no' },
+    { kind: 'end-of-candidates', generation: arg & 1 },
+    { kind: 'ice-restart', generation: 1 },
+    { kind: 'relay', data: new Uint8Array(arg) },
     { kind: 'bye', reason: 'gone' },
   ]
   const from = (arg >> 4) % items.length

@@ -41,7 +41,9 @@ const ROUNDS = 80
 function say(_play: Play, from: End, _to: End, step: Step): void {
   const text = `${from.initiator ? 'a' : 'b'}${from.said.length}`
   const long = step.arg > 0xf0 ? 40_000 : step.arg
-  const items: Item[] = [{ kind: 'description', type: 'offer', sdp: text.padEnd(long, '.') }]
+  const items: Item[] = [
+    { kind: 'description', generation: 0, type: 'offer', sdp: text.padEnd(long, '.') },
+  ]
   try {
     if (from.initiator && !from.sealed.canSend) from.sealed.open(samples.presence, items)
     else if (!from.sealed.canSend) return

@@ -91,7 +91,7 @@ export function opening(
     tag: topicTag('test', topic),
     topicKey: () => topicKey('test', topic),
   })
-  const offer: Item = { kind: 'description', type: 'offer', sdp: 'v=0 nowhere' }
+  const offer: Item = { kind: 'description', generation: 0, type: 'offer', sdp: 'v=0 nowhere' }
   const plain = encodePlain({ ack: 0, items: [offer] })
   return { frame: sealing.sealOpening(from.presence().bytes, plain), sealing }
 }

@@ -1,4 +1,4 @@
-/** Room: how much of the directory each home may fill; those who are there stay, newcomers wait. */
+/** Space: how much of the directory each home may fill; those who are there stay, newcomers wait. */
 
 import type { Clock } from './clock.ts'
 import type { Directory } from './directory.ts'
@@ -17,16 +17,9 @@ import {
   ROOM_DOUBLES_MS,
   START_GRACE_MS,
 } from './limits.ts'
+import type { Size } from './size.ts'
 
-/** What a home fills. */
-export interface Size {
-  readonly records: number
-  readonly bytes: number
-  /** Topics that nobody else is in. */
-  readonly topics: number
-}
-
-export interface Room {
+export interface Space {
   /** @throws SignalMeshError `MESH_FULL` or `REFUSED` if there is no place for one home more */
   checkHome(directory: Directory, home: NodeId): void
   /**
@@ -40,7 +33,7 @@ export interface Room {
   sweep(directory: Directory): void
 }
 
-export interface RoomOptions {
+export interface SpaceOptions {
   readonly clock: Clock
   isListed(home: NodeId): boolean
   /** Whether a part of each total is kept for listed homes. */
@@ -53,7 +46,7 @@ interface Stay {
   lastMs: number
 }
 
-export function createRoom({ clock, isListed, reserves }: RoomOptions): Room {
+export function createSpace({ clock, isListed, reserves }: SpaceOptions): Space {
   const startMs = clock.monotonicMs()
   const stays = new Map<NodeId, Stay>()
 
@@ -150,8 +143,8 @@ interface Sums {
   readonly mostOfAll: number
 }
 
-/** Room up to the totals, whoever it is. */
-export const roomForAll: Room = createRoom({
+/** As much as there is, whoever it is. */
+export const spaceForAll: Space = createSpace({
   clock: { nowMs: () => 0, monotonicMs: () => 0, after: () => () => undefined },
   isListed: () => true,
   reserves: false,

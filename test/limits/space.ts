@@ -8,12 +8,13 @@ import {
   START_GRACE_MS,
 } from '../../src/limits.ts'
 import { applyHead } from '../../src/replica.ts'
-import { createRoom, type Room, type Size } from '../../src/room.ts'
+import type { Size } from '../../src/size.ts'
+import { createSpace, type Space } from '../../src/space.ts'
 import { NETWORK, testHome } from '../fixtures/samples.ts'
 import { assert } from '../harness/suite.ts'
 import { type Cases, changesAfter, changesAt, holds, outcomeOf, refuses } from './case.ts'
 
-export const room: Cases = {
+export const space: Cases = {
   MAX_RECORDS_PER_HOME: refuses('TOO_MANY', (records) => grow({ records }, {})),
   MAX_BYTES_PER_HOME: refuses('TOO_MANY', (bytes) => grow({ bytes }, {})),
   MAX_RECORDS: refuses('MESH_FULL', (count) => grow({ records: 1 }, { records: count - 1 })),
@@ -63,13 +64,13 @@ export const room: Cases = {
 
 /** A room just after its start, or, where `home` is new in it, after the time of grace. */
 function roomFor(how: { isNew?: boolean; reserves?: boolean; isListed?: boolean }): {
-  room: Room
+  room: Space
   at: { ms: number }
 } {
   const at = { ms: 0 }
   const clock = { nowMs: () => at.ms, monotonicMs: () => at.ms, after: () => () => undefined }
   const { isListed = false, reserves = isListed } = how
-  const room = createRoom({ clock, isListed: () => isListed, reserves })
+  const room = createSpace({ clock, isListed: () => isListed, reserves })
   if (how.isNew) {
     at.ms = START_GRACE_MS
     room.sweep(directoryOf({}))
@@ -81,14 +82,14 @@ function roomFor(how: { isNew?: boolean; reserves?: boolean; isListed?: boolean 
 function grow(
   after: Partial<Size>,
   held: Partial<Size>,
-  room: Room = roomFor({}).room,
+  room: Space = roomFor({}).room,
 ): Promise<string> {
   const size = { records: 0, bytes: 0, topics: 0, ...after }
   return outcomeOf(() => room.checkGrowth(directoryOf(held), 'newcomer', size))
 }
 
 /** What the home may have where room is scarce. */
-function share(room: Room): number {
+function share(room: Space): number {
   return room.recordsFor(directoryOf({ records: MAX_RECORDS / 2 }), 'home')
 }
 

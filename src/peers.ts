@@ -1,0 +1,102 @@
+/** Peers: the nodes to which a node keeps links by URL, those of its flags and some that it has heard of. */
+
+import { type Clock, repeat } from './clock.ts'
+import type { Directory } from './directory.ts'
+import type { NodeId } from './identity.ts'
+import { DIAL_RETRY_MAX_MS, MIN_DIALLED, PEER_LOOK_MS, PEER_RETRY_MS } from './limits.ts'
+import type { Log } from './log.ts'
+import type { Neighbours } from './neighbours.ts'
+import type { UrlDials } from './urldials.ts'
+
+export interface PeersOptions {
+  readonly self: NodeId
+  readonly clock: Clock
+  readonly log: Log
+  readonly directory: Directory
+  readonly neighbours: Pick<Neighbours, 'ids' | 'linkOf' | 'has'>
+  readonly dials: UrlDials
+  /** URLs of nodes that the operator has named. */
+  readonly named: readonly string[]
+  /** Whether nodes that were only heard of are dialled too: not where a swarm finds them. */
+  keepsMore(): boolean
+  admits(node: NodeId): boolean
+  /** From 0 up to 1: draws whom to dial, and when. */
+  readonly random?: () => number
+}
+
+/** A node by flag, and how it went. */
+interface Named {
+  readonly url: string
+  /** Who was there the last time. */
+  node: NodeId | undefined
+  isDialling: boolean
+  dueAtMs: number
+  waitMs: number
+  hasFailed: boolean
+}
+
+/** Keeps the links up until the returned function is called. */
+export function keepPeers(options: PeersOptions): () => void {
+  const { clock, log, neighbours, dials, random = Math.random } = options
+  let named: Named[] = options.named.map((url) => ({
+    url,
+    node: undefined,
+    isDialling: false,
+    dueAtMs: 0,
+    waitMs: PEER_RETRY_MS,
+    hasFailed: false,
+  }))
+
+  const dial = async (peer: Named): Promise<void> => {
+    peer.isDialling = true
+    const found = await dials.dial(peer.url)
+    peer.isDialling = false
+    // Many that lost one node at once do not all come back at once.
+    peer.dueAtMs = clock.monotonicMs() + peer.waitMs * (1 + random())
+    peer.waitMs = Math.min(DIAL_RETRY_MAX_MS / 2, 2 * peer.waitMs)
+    if (typeof found === 'string') {
+      peer.node = found
+      peer.hasFailed = false
+    } else if (found.code === 'SELF_CONNECT') {
+      named = named.filter((other) => other !== peer)
+      log.warn('A peer by flag is this node itself', { url: peer.url })
+    } else {
+      const facts = { url: peer.url, code: found.code, why: found.message }
+      // Once for each time that it is away.
+      log[peer.hasFailed ? 'debug' : 'warn']('Could not reach a peer, will try again', facts)
+      peer.hasFailed = true
+    }
+  }
+
+  const lookAfter = (peer: Named): void => {
+    const link = peer.node === undefined ? undefined : neighbours.linkOf(peer.node)
+    if (link) {
+      // Who lets this node come and then sends it away is asked ever more seldom.
+      if (link.upMs >= DIAL_RETRY_MAX_MS) peer.waitMs = PEER_RETRY_MS
+    } else if (!peer.isDialling && clock.monotonicMs() >= peer.dueAtMs) void dial(peer)
+  }
+
+  const dialOneMore = (): void => {
+    const dialled = neighbours.ids.filter((id) => neighbours.linkOf(id)?.initiator)
+    if (dialled.length >= MIN_DIALLED || !options.keepsMore()) return
+    const others = [...options.directory.homes.keys()].filter(
+      (id) => id !== options.self && !neighbours.has(id) && options.admits(id),
+    )
+    // Drawn, so that nobody can see to it that a node knows none but his.
+    const from = Math.floor(random() * others.length)
+    const order = [...others.slice(from), ...others.slice(0, from)]
+    order.some((id) => dials.dialHome(id) !== undefined)
+  }
+
+  const look = (): void => {
+    for (const peer of named) lookAfter(peer)
+    dialOneMore()
+  }
+  // The first time once the node is put together.
+  const cancel = clock.after(0, look)
+  const stop = repeat(clock, PEER_LOOK_MS, look)
+  return () => {
+    cancel()
+    stop()
+  }
+}

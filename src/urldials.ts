@@ -1,0 +1,136 @@
+/** Dials by URL: links to other nodes over WebSocket, each node and address at most once at a time. */
+
+import { authorityOf, reachOf } from './authority.ts'
+import type { Clock } from './clock.ts'
+import type { Directory } from './directory.ts'
+import { asMeshError, SignalMeshError } from './errors.ts'
+import type { NodeId } from './identity.ts'
+import { DIAL_RETRY_MAX_MS, DIAL_RETRY_MS, MAX_HOMES, MAX_URL_DIALS } from './limits.ts'
+import type { Link } from './link.ts'
+import type { Log } from './log.ts'
+import type { MeshLinkInfo, Runtime } from './runtime.ts'
+
+export interface UrlDialsOptions {
+  readonly clock: Clock
+  readonly log: Log
+  readonly directory: Directory
+  /** Whether addresses of this machine or its network are dialled that others name. */
+  readonly allowPrivate: boolean
+  open: Runtime['dial']
+  /** Secures a link and takes it on; gives who proved to be there. */
+  add(link: Link, info: MeshLinkInfo): Promise<NodeId | SignalMeshError>
+  isLinked(node: NodeId): boolean
+}
+
+export interface UrlDials {
+  /** Dials a URL that the operator named, and gives who is there. It may be a local one. */
+  dial(url: string): Promise<NodeId | SignalMeshError>
+  /**
+   * Dials a home by the URLs that it names, one after the other, until there is a link to it;
+   * undefined if there is none that may be dialled now.
+   */
+  dialHome(home: NodeId): Promise<boolean> | undefined
+}
+
+/** How long a home or an authority is left alone after it failed. */
+interface Pause {
+  readonly untilMs: number
+  readonly waitMs: number
+}
+
+export function createUrlDials(options: UrlDialsOptions): UrlDials {
+  const { clock, log, directory } = options
+  const homes = new Map<NodeId, Promise<boolean>>()
+  const pauses = new Map<string, Pause>()
+  let opening = 0
+
+  const isPaused = (key: string): boolean =>
+    clock.monotonicMs() < (pauses.get(key)?.untilMs ?? Number.NEGATIVE_INFINITY)
+
+  const pause = (key: string): void => {
+    const before = pauses.get(key)?.waitMs ?? DIAL_RETRY_MS / 2
+    const waitMs = Math.min(DIAL_RETRY_MAX_MS, 2 * before)
+    // Those that failed last stay.
+    pauses.delete(key)
+    pauses.set(key, { untilMs: clock.monotonicMs() + waitMs, waitMs })
+    if (pauses.size > 2 * MAX_HOMES) pauses.delete(pauses.keys().next().value as string)
+  }
+
+  const dial = async (
+    url: string,
+    allowPrivate: boolean,
+    wanted?: NodeId,
+  ): Promise<NodeId | SignalMeshError> => {
+    if (opening >= MAX_URL_DIALS) {
+      return new SignalMeshError('TOO_MANY', 'Too many links are being dialled')
+    }
+    opening += 1
+    try {
+      const { link, remoteAddress } = await options.open(meshUrl(url), { allowPrivate })
+      const info = { initiator: true, remoteAddress, ...(wanted !== undefined && { wanted }) }
+      return await options.add(link, info)
+    } catch (error) {
+      return asMeshError(error, 'HOME_UNREACHABLE')
+    } finally {
+      opening -= 1
+    }
+  }
+
+  /** Nobody but this home is at fault if it names an address at which others are or nobody is. */
+  const dialOne = async (home: NodeId, url: string): Promise<void> => {
+    const failure = await dial(url, options.allowPrivate, home)
+    if (typeof failure === 'string') {
+      pauses.delete(authorityOf(url))
+      return
+    }
+    pause(authorityOf(url))
+    const { code, message } = failure
+    log.debug('Could not dial a node by its URL', { node: home, url, code, why: message })
+  }
+
+  const dialAll = async (home: NodeId, urls: readonly string[]): Promise<boolean> => {
+    for (const url of urls) {
+      if (options.isLinked(home)) break
+      if (!isPaused(authorityOf(url))) await dialOne(home, url)
+    }
+    const isLinked = options.isLinked(home)
+    if (isLinked) pauses.delete(home)
+    else pause(home)
+    return isLinked
+  }
+
+  return {
+    dial: (url) => dial(url, options.allowPrivate || isLocal(url)),
+    dialHome: (home) => {
+      const running = homes.get(home)
+      if (running) return running
+      const urls = (directory.homes.get(home)?.contact.urls ?? []).filter(
+        (url) =>
+          isDialable(url) && (options.allowPrivate || !isLocal(url)) && !isPaused(authorityOf(url)),
+      )
+      if (urls.length === 0 || isPaused(home) || opening >= MAX_URL_DIALS) return undefined
+      const dialling = dialAll(home, urls).finally(() => homes.delete(home))
+      homes.set(home, dialling)
+      return dialling
+    },
+  }
+}
+
+/** Where a node takes links of others: its URL with the scheme of sockets and the path `/mesh`. */
+export function meshUrl(url: string): string {
+  const at = new URL(url)
+  at.protocol = at.protocol.replace(/^http/, 'ws')
+  at.pathname = `${at.pathname.replace(/\/$/, '')}/mesh`
+  at.search = ''
+  at.hash = ''
+  return at.href
+}
+
+/** Whether a text of another node's is a URL of a node at all. */
+function isDialable(url: string): boolean {
+  return URL.canParse(url) && /^(https?|wss?):$/.test(new URL(url).protocol)
+}
+
+function isLocal(url: string): boolean {
+  return reachOf(authorityOf(url)) !== 'public'
+}

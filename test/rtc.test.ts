@@ -1,0 +1,177 @@
+/** An RTC connection over simple-peer: what of ICE is told to the other side, and taken from it. */
+
+import type { Item } from '../src/edge/items.ts'
+import { makeRtc, type Rtc } from '../src/edge/rtc.ts'
+import { assert, suite } from './harness/suite.ts'
+
+const test = suite('rtc')
+const made: Rtc[] = []
+test.afterEach(() => {
+  for (const rtc of made.splice(0)) rtc.close()
+})
+
+test('tells once that all candidates were named, and again after more were gathered', async () => {
+  const { told, pc } = await offered()
+  pc.gather('gathering')
+  pc.oniceconnectionstatechange()
+  assert.is(endsIn(told), 0)
+  pc.gather('complete')
+  // Any change of the other state comes the same way.
+  pc.oniceconnectionstatechange()
+  assert.is(endsIn(told), 1)
+  pc.gather('gathering')
+  pc.gather('complete')
+  assert.is(endsIn(told), 2)
+})
+
+test('hands the end of the candidates on behind those that wait for the description', async () => {
+  const { rtc, pc } = await offered()
+  rtc.take(candidate(0, 'candidate:1'))
+  rtc.take({ kind: 'end-of-candidates', generation: 0 })
+  assert.equal(pc.added, [])
+  rtc.take(answer(0))
+  await turn()
+  assert.equal(pc.added, ['candidate:1', ''])
+})
+
+test('leaves out what was gathered for another generation than the description’s', async () => {
+  const { rtc, pc } = await offered()
+  rtc.take(answer(1))
+  await turn()
+  rtc.take(candidate(0, 'candidate:0'))
+  rtc.take({ kind: 'end-of-candidates', generation: 0 })
+  rtc.take(candidate(1, 'candidate:1'))
+  rtc.take(candidate(2, 'candidate:2'))
+  rtc.take({ kind: 'end-of-candidates', generation: 1 })
+  await turn()
+  assert.equal(pc.added, ['candidate:1', ''])
+})
+
+test('what it has no use for changes nothing', async () => {
+  const { rtc, pc, told, ended } = await offered()
+  const before = told.length
+  rtc.take({ kind: 'ice-restart', generation: 0 })
+  rtc.take({ kind: 'ice-restart', generation: 1 })
+  rtc.take({ kind: 'relay', data: Uint8Array.of(1) })
+  await turn()
+  assert.equal([told.length, pc.added, ended.length], [before, [], 0])
+})
+
+test('sets no timer that would keep a server’s process after its connections', async () => {
+  const { setTimeout: real } = globalThis
+  const delaysMs: number[] = []
+  globalThis.setTimeout = ((fn: () => void, delayMs = 0) => {
+    delaysMs.push(delayMs)
+    return real(fn, delayMs)
+  }) as typeof setTimeout
+  try {
+    const { pc } = await offered()
+    pc.onicecandidate({ candidate: { candidate: 'candidate:1', sdpMid: '0', sdpMLineIndex: 0 } })
+    assert.ok(delaysMs.length)
+    assert.ok(Math.max(...delaysMs) < 100, `${delaysMs} ms`)
+  } finally {
+    globalThis.setTimeout = real
+  }
+})
+
+test.run()
+
+const answer = (generation: number): Item => ({
+  kind: 'description',
+  generation,
+  type: 'answer',
+  sdp: 'v=0',
+})
+
+const candidate = (generation: number, text: string): Item => ({
+  kind: 'candidate',
+  generation,
+  candidate: text,
+  sdpMid: '0',
+  sdpMLineIndex: 0,
+})
+
+const endsIn = (items: readonly Item[]): number =>
+  items.filter(({ kind }) => kind === 'end-of-candidates').length
+
+/** An initiator that has told its offer, over an implementation of WebRTC that only keeps books. */
+async function offered(): Promise<{ rtc: Rtc; pc: Books; told: Item[]; ended: unknown[] }> {
+  const told: Item[] = []
+  const ended: unknown[] = []
+  const kept: Books[] = []
+  const rtc = makeRtc({
+    initiator: true,
+    config: {},
+    wrtc: {
+      RTCPeerConnection: function makeBooks() {
+        kept.push(books())
+        return kept[0]
+      },
+      RTCSessionDescription: class {},
+      RTCIceCandidate: function same(init: object) {
+        return init
+      },
+    },
+    onItem: (item) => told.push(item),
+    onOpen: () => undefined,
+    onData: () => undefined,
+    onStream: () => undefined,
+    onAway: () => undefined,
+    onClose: (error) => ended.push(error),
+  })
+  made.push(rtc)
+  await turn()
+  assert.equal(
+    told.map(({ kind }) => kind),
+    ['description'],
+  )
+  return { rtc, pc: kept[0] as Books, told, ended }
+}
+
+interface Books {
+  /** Candidates that were handed to it. */
+  readonly added: string[]
+  /** Changes the state of its gathering. */
+  gather(state: string): void
+  oniceconnectionstatechange(): void
+  onicecandidate(event: object): void
+}
+
+function books(): Books {
+  const added: string[] = []
+  const pc = {
+    added,
+    iceGatheringState: 'new',
+    iceConnectionState: 'new',
+    signalingState: 'stable',
+    localDescription: undefined as object | undefined,
+    remoteDescription: undefined as object | undefined,
+    oniceconnectionstatechange: () => undefined,
+    onicecandidate: (_event: object) => undefined,
+    onicegatheringstatechange: () => undefined,
+    gather: (state: string) => {
+      pc.iceGatheringState = state
+      pc.onicegatheringstatechange()
+    },
+    addEventListener: () => undefined,
+    createDataChannel: () => ({ close: () => undefined }),
+    getTransceivers: () => [],
+    createOffer: async () => ({ type: 'offer', sdp: 'v=0' }),
+    setLocalDescription: async (description: object) => {
+      pc.localDescription = description
+    },
+    setRemoteDescription: async () => {
+      pc.remoteDescription = { type: 'answer' }
+    },
+    addIceCandidate: async ({ candidate }: { candidate: string }) => {
+      added.push(candidate)
+    },
+    close: () => undefined,
+  }
+  return pc
+}
+
+/** Lets promises that are due resolve, and simple-peer's timer of no time come. */
+async function turn(): Promise<void> {
+  for (let i = 0; i < 3; i++) await new Promise((resolve) => setTimeout(resolve))
+}

@@ -1,0 +1,68 @@
+/** What stands in for a package, or for a part of one that is never reached, in a browser. */
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Plugin } from 'esbuild'
+
+const ROOT: string = join(import.meta.dirname, '..')
+
+const STAND_INS: readonly { readonly name: RegExp; readonly contents: string }[] = [
+  {
+    name: /^sodium-universal(\/|$)/,
+    contents: `import * as sodium from './src/edge/sodium.ts'
+      export * from './src/edge/sodium.ts'
+      export default sodium`,
+  },
+  { name: /^debug$/, contents: 'module.exports = () => () => {}' },
+  { name: /^(safe-)?buffer$/, contents: 'module.exports = { Buffer }' },
+  { name: /^node:events$/, contents: `export { EventEmitter } from 'events'` },
+  // Of readable-stream a duplex of bytes is used, and nothing else of it is ever called.
+  {
+    name: /^string_decoder\/$|\/streams\/(async_iterator|pipeline|end-of-stream)(\.js)?$|\/_stream_(transform|passthrough)\.js$/,
+    contents: 'module.exports = {}',
+  },
+  { name: /^util-deprecate$/, contents: 'module.exports = (fn) => fn' },
+  // The codec of nanomessage is ours.
+  { name: /^\.\/codec\.js$/, contents: 'export default () => {}' },
+  // nanoerror knows no other placeholder than these.
+  {
+    name: /^quick-format-unescaped$/,
+    contents: `module.exports = (text, args) => args.reduce((all, one) => all.replace('%s', () => one), text)`,
+  },
+  // simple-peer and simple-websocket make names of a few bytes with it.
+  {
+    name: /^randombytes$/,
+    contents: 'module.exports = (n) => Buffer.from(crypto.getRandomValues(new Uint8Array(n)))',
+  },
+  // noise-protocol clones nothing but nested lists of symbols.
+  {
+    name: /^clone$/,
+    contents: `module.exports = function clone(x) { return Array.isArray(x) ? x.map(clone) : x }`,
+  },
+]
+
+const insteadOf: Plugin = {
+  name: 'stand-ins',
+  setup({ onResolve, onLoad }) {
+    for (const { name, contents } of STAND_INS) {
+      const namespace = `stand-in for ${name.source}`
+      onResolve({ filter: name }, () => ({ path: 'it', namespace }))
+      onLoad({ filter: /^/, namespace }, () => ({ contents, resolveDir: ROOT }))
+    }
+  },
+}
+
+/** Calls, over one line or more, of the method that only prints for who looks for a mistake. */
+const DEBUG_CALL = /this\._debug\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)/g
+
+/** Leaves such calls out, with the text that they would print. */
+const withoutDebugging: Plugin = {
+  name: 'without-debugging',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/node_modules\/simple-(peer|websocket)\/index\.js$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replace(DEBUG_CALL, 'void 0'),
+    }))
+  },
+}
+
+export const standIns: readonly Plugin[] = [insteadOf, withoutDebugging]
