@@ -5,7 +5,6 @@ import {
   chmodSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -100,9 +99,4 @@ export function makeProject({ file }: Packed, more: readonly string[] = []): Pro
 /** Text of a file of the installed package. */
 export function readInstalled({ folder }: Project, path: string): string {
   return readFileSync(join(folder, 'node_modules', about.name, path), 'utf8')
-}
-
-/** Names of what is installed but not by this package; none where nothing else was asked for. */
-export function installedIn({ folder }: Project): readonly string[] {
-  return readdirSync(join(folder, 'node_modules'))
 }

@@ -1,6 +1,7 @@
 /** Faults of sockets, and the code that each comes to on whatever runtime: no name of one stands here. */
 
 import { MAX_FRAME_BYTES } from '../../src/limits.ts'
+import { samples } from '../fixtures/samples.ts'
 import { OP, type RawSocket, upgradeHead } from './raw-socket.ts'
 
 export interface SocketFault {
@@ -81,6 +82,29 @@ export const SOCKET_FAULTS: readonly SocketFault[] = [
     code: 'closed',
     commit: (raw) => raw.send(OP.close, closing(1000, '')),
   },
+]
+
+export interface NodeFault {
+  readonly fault: string
+  readonly path: string
+  /** The status that refuses the socket, or the word with which it ends. */
+  readonly outcome: number | string
+  /** What is sent first. */
+  readonly first?: Uint8Array
+}
+
+/** A proof for a version of the protocol that nobody speaks. */
+const PROOF_99 = samples.proof.slice()
+PROOF_99[2] = 99
+
+/** What a node says to who comes with it, whatever it runs on. */
+export const NODE_FAULTS: readonly NodeFault[] = [
+  { fault: 'another path', path: '/nothing', outcome: 404 },
+  { fault: 'a path below one of its own', path: '/edge/x', outcome: 404 },
+  { fault: 'a query that names no topic', path: '/edge?t=zz', outcome: 400 },
+  { fault: 'another version', path: '/edge', outcome: 'VERSION_MISMATCH', first: PROOF_99 },
+  { fault: 'no proof at all', path: '/edge', outcome: 'BAD_FRAME', first: bytes(100) },
+  { fault: 'no handshake at all', path: '/mesh', outcome: 'BAD_HANDSHAKE', first: bytes(100) },
 ]
 
 export interface RequestFault {

@@ -9,9 +9,11 @@ import { MAX_BACKLOG_BYTES, MAX_BODY_BYTES } from '../../runtimes/limits.ts'
 import { loadIdentity } from '../../src/identity.ts'
 import { MAX_BUFFERED_BYTES, MAX_FRAME_BYTES } from '../../src/limits.ts'
 import type { Link } from '../../src/link.ts'
+import { silentLog } from '../../src/log.ts'
+import { createNode, type MeshNode } from '../../src/node.ts'
 import type { ListenOptions, Running, Runtime } from '../../src/runtime.ts'
 import { assert, suite } from '../harness/suite.ts'
-import { REQUEST_FAULTS, SOCKET_FAULTS } from './faults.ts'
+import { NODE_FAULTS, REQUEST_FAULTS, SOCKET_FAULTS } from './faults.ts'
 import { frameOf, OP, openRaw, type RawSocket, statusOf, upgradeHead } from './raw-socket.ts'
 
 /** Adds the suite to a test file, which `node test/harness/run.ts` then runs on the runtime itself. */
@@ -20,6 +22,7 @@ export function conformance(runtime: Runtime): void {
   sockets(runtime)
   dials(runtime)
   store(runtime)
+  node(runtime)
 }
 
 const LOOPBACK = '127.0.0.1'
@@ -402,6 +405,45 @@ function store(runtime: Runtime): void {
     await store.write('identity', Uint8Array.of(1))
     assert.equal([store.kept, await store.read('identity')], [false, Uint8Array.of(1)])
     assert.is(await (await runtime.openStore()).read('identity'), undefined)
+  })
+
+  test.run()
+}
+
+function node(runtime: Runtime): void {
+  const test = suite('runtime: a node on it')
+  const { listen } = ground(runtime, test)
+
+  const start = async (): Promise<{ node: MeshNode; port: number }> => {
+    const node = await createNode({
+      network: 'test',
+      runtime,
+      store: await runtime.openStore(),
+      log: silentLog,
+    })
+    const { port } = await listen({ fetch: node.fetch, upgrade: node.upgrade })
+    node.setUrls([`http://${LOOPBACK}:${port}`])
+    return { node, port }
+  }
+
+  for (const { fault, path, outcome, first } of NODE_FAULTS) {
+    test(`says ${outcome} to who comes with ${fault}`, async () => {
+      const { node, port } = await start()
+      if (!first) assert.is(await statusOf(port, upgradeHead(path)), outcome)
+      else {
+        const raw = await openRaw(port, path)
+        raw.send(OP.binary, first)
+        assert.is(((await answered(raw)) as { reason: string }).reason, outcome)
+      }
+      await node.close()
+    })
+  }
+
+  test('names the runtime in its health', async () => {
+    const { node, port } = await start()
+    const health = await (await fetch(`http://${LOOPBACK}:${port}/health`)).json()
+    assert.is(health.runtime, `${runtime.name} ${runtime.version}`)
+    await node.close()
   })
 
   test.run()

@@ -55,6 +55,7 @@ export const coreCases: readonly Cases[] = [
   reconnecting,
   urls,
   shared,
+  stun,
 ]
 
 /** Cases of `runtimes/limits.ts`. */
