@@ -169,7 +169,7 @@ export const MAX_RISES: number = 3
 export const MAX_PEERS: number = 32
 /** Links that a node dials by URL of its own accord: enough to lose most of them, and few for a small mesh. */
 export const MIN_DIALLED: number = 8
-/** WebSockets to other nodes that are being opened at once, for whatever reason. */
+/** Homes that are being dialled by URL at once, each of them at one URL. */
 export const MAX_URL_DIALS: number = 16
 /** Homes that are being dialled at once; each is a DHT look-up with its packets. */
 export const MAX_DIALS: number = 32
@@ -249,6 +249,8 @@ export const EDGE_RECORDS_PER_SECOND: number = 2
 /** And at once: four times its presence and as many adverts as it may have, for it comes and goes. */
 export const EDGE_RECORDS_BURST: number = 4 * (1 + MAX_TOPICS_PER_EDGE)
 
+/** Attributes that a STUN error names as not understood: so the answer stays near the size of the request. */
+export const MAX_STUN_UNKNOWN = 4
 /** STUN answers per second to one address group: a page asks once or twice for each connection. */
 export const STUN_PER_SECOND: number = 20
 /** And at once: the pages behind one carrier's address that start together. */

@@ -7,6 +7,7 @@ import type { Clock } from './clock.ts'
 import {
   MAX_REMEMBERED,
   MAX_STUN_BYTES,
+  MAX_STUN_UNKNOWN,
   STUN_BURST,
   STUN_PER_SECOND,
   STUN_TOTAL_BURST,
@@ -43,8 +44,6 @@ const UNDERSTOOD: ReadonlySet<number> = new Set([
   ...[0x0001, 0x0006, 0x0008, 0x0009, 0x000a, 0x0014, 0x0015, 0x001c, 0x001d, 0x001e, 0x0020],
 ])
 const FIRST_OPTIONAL = 0x8000
-/** An error names no more of them: the answer stays near the size of the request. */
-const MAX_UNKNOWN = 4
 
 /** Section 14.7: so that STUN is told from what else comes to a port. */
 const FINGERPRINT_XOR = 0x5354554e
@@ -126,7 +125,7 @@ function mapped(address: Uint8Array, port: number, transaction: Uint8Array): Uin
 
 /** ERROR-CODE (section 14.8) and UNKNOWN-ATTRIBUTES (section 14.13). */
 function refusal(unknown: readonly number[]): Uint8Array {
-  const named = unknown.slice(0, MAX_UNKNOWN)
+  const named = unknown.slice(0, MAX_STUN_UNKNOWN)
   const out = writer(24)
     .u16(ATTRIBUTE.errorCode)
     .u16(4)

@@ -3,7 +3,7 @@
 import { authorityOf, reachOf } from './authority.ts'
 import type { Clock } from './clock.ts'
 import type { Directory } from './directory.ts'
-import { asMeshError, SignalMeshError } from './errors.ts'
+import { asMeshError, type SignalMeshError } from './errors.ts'
 import type { NodeId } from './identity.ts'
 import { DIAL_RETRY_MAX_MS, DIAL_RETRY_MS, MAX_HOMES, MAX_URL_DIALS } from './limits.ts'
 import type { Link } from './link.ts'
@@ -42,7 +42,6 @@ export function createUrlDials(options: UrlDialsOptions): UrlDials {
   const { clock, log, directory } = options
   const homes = new Map<NodeId, Promise<boolean>>()
   const pauses = new Map<string, Pause>()
-  let opening = 0
 
   const isPaused = (key: string): boolean =>
     clock.monotonicMs() < (pauses.get(key)?.untilMs ?? Number.NEGATIVE_INFINITY)
@@ -61,18 +60,12 @@ export function createUrlDials(options: UrlDialsOptions): UrlDials {
     allowPrivate: boolean,
     wanted?: NodeId,
   ): Promise<NodeId | SignalMeshError> => {
-    if (opening >= MAX_URL_DIALS) {
-      return new SignalMeshError('TOO_MANY', 'Too many links are being dialled')
-    }
-    opening += 1
     try {
       const { link, remoteAddress } = await options.open(meshUrl(url), { allowPrivate })
       const info = { initiator: true, remoteAddress, ...(wanted !== undefined && { wanted }) }
       return await options.add(link, info)
     } catch (error) {
       return asMeshError(error, 'HOME_UNREACHABLE')
-    } finally {
-      opening -= 1
     }
   }
 
@@ -108,7 +101,7 @@ export function createUrlDials(options: UrlDialsOptions): UrlDials {
         (url) =>
           isDialable(url) && (options.allowPrivate || !isLocal(url)) && !isPaused(authorityOf(url)),
       )
-      if (urls.length === 0 || isPaused(home) || opening >= MAX_URL_DIALS) return undefined
+      if (urls.length === 0 || isPaused(home) || homes.size >= MAX_URL_DIALS) return undefined
       const dialling = dialAll(home, urls).finally(() => homes.delete(home))
       homes.set(home, dialling)
       return dialling

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { type WebSocket as ServerSocket, WebSocketServer } from 'ws'
 import { grown } from '../build.ts'
 import { manualClock } from '../src/clock.ts'
-import { load } from '../src/edge/loading.ts'
+import { fetchAgain } from '../src/edge/loading.ts'
 import { type Opening, openFirst, openSocket, takeOnce } from '../src/edge/opening.ts'
 import { linkOver } from '../src/edge/socket.ts'
 import { SignalMeshError } from '../src/errors.ts'
@@ -17,7 +17,7 @@ const test = suite('loading')
 test('fetches again what could not be fetched, each time a little later', async () => {
   const clock = manualClock(0)
   const atMs: number[] = []
-  const loaded = load(clock, async () => {
+  const loaded = fetchAgain(clock, async () => {
     atMs.push(clock.nowMs())
     if (atMs.length < 4) throw new TypeError('Failed to fetch')
     return 'the rest'
@@ -37,20 +37,20 @@ test('gives up with a typed error that says what to do, and begins anew when ask
     if (!isServed) throw new TypeError('Failed to fetch')
     return 'the rest'
   }
-  const error = failureOf(load(clock, fetch))
+  const error = failureOf(fetchAgain(clock, fetch))
   await clock.advance(10_000)
   assert.is((await error)?.code, 'LOAD_FAILED')
   assert.match((await error)?.message ?? '', /load the page anew/)
   assert.match(String((await error)?.cause), /Failed to fetch/)
   assert.is(fetches, 4)
   isServed = true
-  assert.is(await load(clock, fetch), 'the rest')
+  assert.is(await fetchAgain(clock, fetch), 'the rest')
 })
 
 test('waits for a fetch no longer than joining may take', async () => {
   const clock = manualClock(0)
   let code = 'none yet'
-  void failureOf(load(clock, () => new Promise(() => {}))).then((error) => {
+  void failureOf(fetchAgain(clock, () => new Promise(() => {}))).then((error) => {
     code = String(error?.code)
   })
   await clock.advance(JOIN_TIMEOUT_MS - 1)

@@ -72,19 +72,11 @@ test('a frame that breaks the relay’s process ends that alone: it comes back, 
   const { url, said } = await startRelay().finally(() => delete process.env.NODE_OPTIONS)
   const [a, b] = [await guest([url]), await guest([url])]
   await until(() => a.links.length > 0 && b.links.length > 0)
-  const bad = new WebSocket(`${url}/dht`, { headers: { 'x-forwarded-for': '192.0.2.66' } } as never)
-  bad.onopen = () => bad.send(Uint8Array.of(0xee))
-  const code = await new Promise((resolve) => {
-    bad.onclose = ({ reason }) => resolve(reason)
-  })
-  assert.is(code, 'BAD_FRAME')
+  const bad = dialFrom(url)
+  bad.onopen = () => bad.send(Uint8Array.of(0xee, 0))
+  assert.is(await endOf(bad), 'BAD_FRAME')
   await until(() => a.links[0]?.ended !== undefined && a.links.length > 1 && b.links.length > 1)
-  const { url: again } = { url: `${url}/dht` }
-  const refused = new WebSocket(again, { headers: { 'x-forwarded-for': '192.0.2.66' } } as never)
-  const reason = await new Promise((resolve) => {
-    refused.onclose = (event) => resolve(event.reason)
-  })
-  assert.is(reason, 'REFUSED')
+  assert.is(await endOf(dialFrom(url)), 'REFUSED')
   assert.ok(said.includes('A client has broken the DHT relay'))
 })
 
@@ -132,6 +124,17 @@ async function startRelay(): Promise<{ url: string; said: string[] }> {
   relays.push({ relay, running, said })
   await until(() => said.includes('The DHT relay is ready'))
   return { url: `ws://127.0.0.1:${running.port}`, said }
+}
+
+/** A socket from another address than all the others'. */
+function dialFrom(url: string): WebSocket {
+  return new WebSocket(`${url}/dht`, { headers: { 'x-forwarded-for': '192.0.2.66' } } as never)
+}
+
+function endOf(socket: WebSocket): Promise<string> {
+  return new Promise((resolve) => {
+    socket.onclose = ({ reason }) => resolve(reason)
+  })
 }
 
 async function stopRelay(host: string): Promise<void> {

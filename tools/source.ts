@@ -20,6 +20,7 @@ export const SOURCE_PARTS: readonly string[] = [
   'biome.json',
   'build.ts',
   'demo',
+  'bunfig.toml',
   'deno.json',
   'e2e',
   'examples',

@@ -13,7 +13,7 @@ const FETCH_AGAIN_MS = 500
  * What `fetch` brings, perhaps not the first time.
  * @throws SignalMeshError `LOAD_FAILED`
  */
-export async function load<T>(clock: Clock, fetch: () => Promise<T>): Promise<T> {
+export async function fetchAgain<T>(clock: Clock, fetch: () => Promise<T>): Promise<T> {
   let cancelTimer = (): void => {}
   const tooLate = new Promise<never>((_, reject) => {
     cancelTimer = clock.after(JOIN_TIMEOUT_MS, () => reject(failed()))

@@ -8,7 +8,7 @@ import { orAborted } from './abort.ts'
 import type { Connection } from './connection.ts'
 import { fetchRest } from './fetching.ts'
 import type { HomeStatus } from './home.ts'
-import { load } from './loading.ts'
+import { fetchAgain } from './loading.ts'
 import { openFirst } from './opening.ts'
 import {
   type AdvertiseOptions,
@@ -99,7 +99,7 @@ export async function joinMesh(options: JoinOptions = {}): Promise<Edge> {
   const given = options.identity === undefined ? undefined : makeIdentity(options.identity)
   const opening = openFirst(options)
   try {
-    const loading = orAborted('Joining', signal, () => load(systemClock, fetchRest))
+    const loading = orAborted('Joining', signal, () => fetchAgain(systemClock, fetchRest))
     // Also warms up what signs, which nothing waits for now.
     const identity = given ?? makeIdentity()
     const { joinOver } = await loading

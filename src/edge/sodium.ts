@@ -5,8 +5,8 @@ import { ed25519, x25519 } from '@noble/curves/ed25519.js'
 import { blake2b } from '@noble/hashes/blake2.js'
 import { sha512 } from '@noble/hashes/sha2.js'
 
-// The table of the base point takes as long to make as 50 signatures with it, and a page makes few.
-ed25519.Point.BASE.precompute(4)
+// A larger table of the base point takes longer to make than it saves: a page signs a few times, and at first.
+ed25519.Point.BASE.precompute(3)
 
 export const crypto_aead_chacha20poly1305_ietf_KEYBYTES: number = 32
 export const crypto_aead_chacha20poly1305_ietf_NPUBBYTES: number = 12

@@ -133,6 +133,8 @@ export function manyCalls(): ManyCalls {
       presence: () => own.presence,
       send,
       topicKey: () => KEY,
+      known: () => undefined,
+      isAuthentic: () => true,
       lookup: async () => called.presence,
       topicOf: () => 'room',
       ask,
