@@ -203,7 +203,7 @@ function report(): void {
     bench: 'open',
     runtime: `node ${process.version}, Chromium ${browser.version()}`,
     rounds,
-    load: [loadBefore, loadavg()[0]],
+    load: { before: loadBefore, after: loadavg()[0] },
     ways: ONE_WAY_MS.map((oneWayMs) => {
       const [theirs, ours] = systems.map((system) => seriesOf(system, oneWayMs)) as [Series, Series]
       const allowed = ALLOWED_MS[oneWayMs as keyof typeof ALLOWED_MS]

@@ -1,14 +1,17 @@
 /** Meshes of any runtime: nodes that link over WebSocket alone, and pages that meet through them. */
 
 import { execFile } from 'node:child_process'
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { basename } from 'node:path'
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { assert, note, suite } from '../test/harness/suite.ts'
 import { type Browser, launchBrowser } from './browser.ts'
 import { untilHealth } from './support/health.ts'
 import {
   DENO_PERMISSIONS,
+  endOn,
   type RuntimeName,
   type RuntimeNode,
   startOn,
@@ -64,6 +67,32 @@ for (const mix of [
     await chat(third, two)
   })
 }
+
+test('what is wrong ends each runtime with the same code and the same words', async () => {
+  const taken = createServer()
+  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
+  const port = String((taken.address() as AddressInfo).port)
+  const file = join(mkdtempSync(join(tmpdir(), 'mesh-')), 'file')
+  writeFileSync(file, '')
+  const faults: readonly (readonly [code: number, word: string, args: readonly string[]])[] = [
+    [2, 'BAD_CONFIG', ['--port', 'x']],
+    [2, 'BAD_CONFIG', ['--pear', 'ws://a.example']],
+    [2, 'BAD_CONFIG', ['--peer', 'no URL']],
+    [1, 'PORT_IN_USE', ['--port', port]],
+    [1, 'DATA_UNREADABLE', ['--port', '0', '--data', file]],
+  ]
+  for (const [code, word, args] of faults) {
+    const ends = await Promise.all(
+      (['node', 'deno', 'bun'] as const).map((runtime) => endOn(runtime, args, file)),
+    )
+    const said = ends.map(({ err }) => err)
+    const codes = ends.map((end) => end.code)
+    assert.equal(codes, [code, code, code], said.join(''))
+    assert.match(said[0] ?? '', word)
+    assert.is(new Set(said).size, 1, said.join(''))
+  }
+  taken.close()
+})
 
 test('the edge client that each runtime builds is the same to the byte', async () => {
   const script = `

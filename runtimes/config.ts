@@ -95,7 +95,10 @@ const FLAGS: Flags<Config> = {
     fallback: [],
     about: 'Nodes that lend their DHT, to meet others where UDP or Node is missing. Default: none',
   },
-  dhtRelay: { ...onOff, about: 'Lends the DHT of --bootstrap to nodes that name this one by --relay' },
+  dhtRelay: {
+    ...onOff,
+    about: 'Lends the DHT of --bootstrap to nodes that name this one by --relay',
+  },
   data: {
     ...path,
     value: 'DIR',

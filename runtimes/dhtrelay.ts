@@ -1,6 +1,10 @@
 /** The protocol of DHT relays, both ends: a member of the DHT lends itself to who cannot be one. */
 
-import RelayedNode, { type RelayProtocol, type RelayedServer, type RelayStream } from '@hyperswarm/dht-relay'
+import RelayedNode, {
+  type RelayedServer,
+  type RelayProtocol,
+  type RelayStream,
+} from '@hyperswarm/dht-relay'
 import SocketStream, { type RelaySocket } from '@hyperswarm/dht-relay/ws'
 import { MAX_FRAME_BYTES } from '../src/limits.ts'
 
@@ -31,11 +35,7 @@ export function relayKeyPair(): KeyPair {
  * The client's end, on a socket that is open. Whatever the relay says that makes no sense ends it: the
  * package itself would let that end the process.
  */
-export function dhtThrough(
-  socket: RelaySocket,
-  keyPair: KeyPair,
-  onEnd: () => void,
-): RelayedDht {
+export function dhtThrough(socket: RelaySocket, keyPair: KeyPair, onEnd: () => void): RelayedDht {
   const stream = new SocketStream(true, socket)
   stream.on('error', () => {})
   stream.on('close', onEnd)
@@ -61,7 +61,8 @@ export function lendDht(dht: LentDht, socket: RelaySocket): void {
     // Of connections that came in, the package leaves out by which name the client knows them, throws,
     // and the client would never hear that they have failed.
     const send = destroy.send
-    destroy.send = (said) => send({ ...said, paired: said.paired || said.remoteAlias === undefined })
+    destroy.send = (said) =>
+      send({ ...said, paired: said.paired || said.remoteAlias === undefined })
   })
 }
 

@@ -4,7 +4,13 @@ import { type Clock, systemClock } from '../src/clock.ts'
 import { SignalMeshError } from '../src/errors.ts'
 import type { JoinOptions, Swarm } from '../src/runtime.ts'
 import { dhtThrough, type KeyPair, type RelaySocket, relayKeyPair } from './dhtrelay.ts'
-import { MAX_RELAY_FRAME_BYTES, RELAY_ANSWERS_MS, RELAY_RETRY_FIRST_MS, RELAY_RETRY_MAX_MS, RELAY_STEADY_MS } from './limits.ts'
+import {
+  MAX_RELAY_FRAME_BYTES,
+  RELAY_ANSWERS_MS,
+  RELAY_RETRY_FIRST_MS,
+  RELAY_RETRY_MAX_MS,
+  RELAY_STEADY_MS,
+} from './limits.ts'
 import { type Swarming, swarmOn } from './swarming.ts'
 
 /** A WebSocket, as far as it is used here. */
@@ -153,5 +159,8 @@ function dhtUrl(url: string): string {
 
 function noneAnswers(relays: readonly string[]): SignalMeshError {
   const list = relays.join(', ')
-  return new SignalMeshError('TIMEOUT', `No DHT relay answers of ${list}; this node goes on without`)
+  return new SignalMeshError(
+    'TIMEOUT',
+    `No DHT relay answers of ${list}; this node goes on without`,
+  )
 }

@@ -75,7 +75,10 @@ export function offerRelay(
     for (const client of [...clients.values()]) client.end('GOING_AWAY')
     if (closed) return
     failures = clock.monotonicMs() - startMs >= RELAY_STEADY_MS ? 0 : failures + 1
-    const waitMs = Math.min(RELAY_RESTART_MAX_MS, RELAY_RESTART_FIRST_MS * 2 ** Math.min(failures, 10))
+    const waitMs = Math.min(
+      RELAY_RESTART_MAX_MS,
+      RELAY_RESTART_FIRST_MS * 2 ** Math.min(failures, 10),
+    )
     log.warn('The DHT relay has ended and is started again; this node goes on', { waitMs })
     cancelWait = clock.after(waitMs, () => void start())
   }

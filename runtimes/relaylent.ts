@@ -39,7 +39,9 @@ export function lentTo(dht: LentDht, clock: Clock, onExcess: (code: ErrorCode) =
 
   const look: LentDht['lookup'] = (topic) => beginQuery(() => dht.lookup(topic))
 
-  const beginQuery = (begin: () => ReturnType<LentDht['lookup']>): ReturnType<LentDht['lookup']> => {
+  const beginQuery = (
+    begin: () => ReturnType<LentDht['lookup']>,
+  ): ReturnType<LentDht['lookup']> => {
     if (queries >= MAX_RELAY_QUERIES || !mayDial()) {
       onExcess(queries >= MAX_RELAY_QUERIES ? 'TOO_MANY' : 'RATE_LIMITED')
       return refusedStream('TOO_MANY')
@@ -83,7 +85,8 @@ export function lentTo(dht: LentDht, clock: Clock, onExcess: (code: ErrorCode) =
       serves = true
       const { firewall } = options
       const server = dht.createServer({
-        firewall: (key, payload) => streams >= MAX_RELAY_STREAMS || firewall?.(key, payload) || false,
+        firewall: (key, payload) =>
+          streams >= MAX_RELAY_STREAMS || firewall?.(key, payload) || false,
       })
       server.on('connection', counted)
       return listening(server, onExcess)

@@ -43,7 +43,10 @@ export function createRelayQuotas(clock: Clock): RelayQuotas {
       const group = addressGroup(address)
       const near = places.get(group) ?? 0
       if (isBanned(group)) {
-        throw new SignalMeshError('REFUSED', 'This address has broken the DHT relay; come back later')
+        throw new SignalMeshError(
+          'REFUSED',
+          'This address has broken the DHT relay; come back later',
+        )
       }
       if (all >= MAX_RELAY_CONNECTIONS) {
         throw new SignalMeshError('TOO_MANY', 'This DHT relay takes no more clients')

@@ -56,7 +56,10 @@ export async function startNode(
   let relay: RelayHost | undefined
   const close = async (): Promise<void> => {
     await node.close()
-    await Promise.all([swarm?.close(), relay?.close(), running?.close()])
+    const left = swarm?.close()
+    // Goodbyes to clients of the relay pass through it.
+    if (relay) await left
+    await Promise.all([left, relay?.close(), running?.close()])
   }
   try {
     relay = await offerRelay(runtime, config, log)

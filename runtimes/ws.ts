@@ -57,7 +57,9 @@ export function webSockets(): WebSockets {
         for (const ws of clients) ws.terminate()
       }, STOP_MS)
       await Promise.all(
-        clients.map((ws) => ws.readyState === ws.CLOSED || new Promise((end) => ws.once('close', end))),
+        clients.map(
+          (ws) => ws.readyState === ws.CLOSED || new Promise((end) => ws.once('close', end)),
+        ),
       )
       clearTimeout(cut)
     },

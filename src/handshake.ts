@@ -40,7 +40,8 @@ const FEATURES = new Uint8Array(8)
 
 /**
  * Secures a raw link.
- * @throws SignalMeshError `BAD_HANDSHAKE`, `BAD_SIGNATURE` or `TIMEOUT`; the raw link is then closed
+ * @throws SignalMeshError `BAD_HANDSHAKE`, `BAD_SIGNATURE`, `TIMEOUT`, or `REFUSED` for who is not wanted; the raw
+ * link is then closed
  */
 export async function secureLink(raw: Link, options: SecureLinkOptions): Promise<SecureLink> {
   const handshake = startHandshake({
@@ -107,7 +108,7 @@ function readCard(handshake: Handshake, card: Uint8Array, options: SecureLinkOpt
   }
   // Before this side shows who it is.
   if (options.wanted !== undefined && remote !== options.wanted) {
-    throw new SignalMeshError('BAD_HANDSHAKE', `There is node ${remote}, not ${options.wanted}`)
+    throw new SignalMeshError('REFUSED', `There is node ${remote}, not ${options.wanted}`)
   }
   return remote
 }

@@ -69,14 +69,14 @@ export function createUrlDials(options: UrlDialsOptions): UrlDials {
     }
   }
 
-  /** Nobody but this home is at fault if it names an address at which others are or nobody is. */
   const dialOne = async (home: NodeId, url: string): Promise<void> => {
     const failure = await dial(url, options.allowPrivate, home)
     if (typeof failure === 'string') {
       pauses.delete(authorityOf(url))
       return
     }
-    pause(authorityOf(url))
+    // Another node is there: this home alone is at fault, or it could keep others from that node.
+    if (failure.code !== 'REFUSED') pause(authorityOf(url))
     const { code, message } = failure
     log.debug('Could not dial a node by its URL', { node: home, url, code, why: message })
   }

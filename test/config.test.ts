@@ -15,6 +15,7 @@ const SETTINGS: readonly [keyof Config, unknown, string, unknown][] = [
   ['bootstrap', [], '192.0.2.1:49737, dht.example.org:1', ['192.0.2.1:49737', 'dht.example.org:1']],
   ['dhtPort', 0, '49737', 49737],
   ['dhtHost', undefined, '127.0.0.1', '127.0.0.1'],
+  ['relay', [], 'wss://a.example, http://b.example/x', ['wss://a.example', 'http://b.example/x']],
   ['data', undefined, './data', './data'],
   [
     'publicUrl',
@@ -46,6 +47,16 @@ const MISTAKES: readonly [readonly string[], string][] = [
   [['--bootstrap', 'a:1,'], 'Flag --bootstrap takes a list of host:port, not "a:1,"'],
   [['--dht-host', 'localhost'], 'Flag --dht-host takes an IPv4 address, not "localhost"'],
   [['--no-dht=perhaps'], 'Flag --no-dht takes true or false, not "perhaps"'],
+  [
+    ['--relay', 'a.example'],
+    'Flag --relay takes up to 16 http, https, ws or wss URLs, not "a.example"',
+  ],
+  ...[['--dht-relay'], ['--dht-relay', '--bootstrap', 'a:1', '--no-dht']].map(
+    (flags): [readonly string[], string] => [
+      flags,
+      'Flag --dht-relay lends a DHT that this node has to know; give it --bootstrap, without --no-dht',
+    ],
+  ),
   [['--tls-cert', 'a.pem'], 'Flags --tls-cert and --tls-key go together'],
   [
     ['--public-url', 'example.org'],

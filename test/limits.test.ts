@@ -31,6 +31,9 @@ const NO_BOUNDS: readonly string[] = [
   'src/edge/loading.ts FETCH_AGAIN_MS',
   'src/edge/attendance.ts LEAVE_AFTER_MS',
   'src/edge/setbacks.ts RETRY_FIRST_MS',
+  'src/edge/warming.ts NEAR_MS',
+  'src/edge/warming.ts GAP_MS',
+  'src/edge/warming.ts REST_MS',
   'src/edge/setbacks.ts RETRY_MAX_MS',
 ]
 

@@ -198,6 +198,18 @@ test('an address that failed is let alone for a while, whichever home names it',
   assert.is(opened.length, 2)
 })
 
+test('a home that names the address of another node keeps nobody from that node', async () => {
+  const { dials, opened, fail } = ground({
+    liar: ['https://good.example'],
+    good: ['https://good.example'],
+  })
+  void dials.dialHome('liar')
+  await fail(new SignalMeshError('REFUSED', 'There is another node'))
+  assert.is(dials.dialHome('liar'), undefined)
+  void dials.dialHome('good')
+  assert.is(opened.length, 2)
+})
+
 test('what is no URL of a node is not dialled', () => {
   const { dials, opened } = ground({ home: ['ftp://a.example', 'no URL', 'javascript:1'] })
   assert.is(dials.dialHome('home'), undefined)
@@ -253,8 +265,8 @@ function ground(urls: Readonly<Record<string, readonly string[]>>) {
     add: async () => new SignalMeshError('CLOSED', 'no'),
     isLinked: () => false,
   }
-  const fail = async (): Promise<void> => {
-    waiting.shift()?.(new Error('no'))
+  const fail = async (error: Error = new Error('no')): Promise<void> => {
+    waiting.shift()?.(error)
     await clock.advance(0)
   }
   return { clock, dials: createUrlDials(options), opened, fail }

@@ -69,8 +69,14 @@ test('links through one DHT relay count as one group, wherever it stands', () =>
   )
   checkSlot(through('127.0.0.1:2', 99), taken, rules)
   const incoming = taken.map((slot) => ({ ...slot, initiator: false }))
-  assert.is(mayHandshake({ ...through('127.0.0.1:1', 9), initiator: false }, new Set(incoming)), false)
-  assert.is(mayHandshake({ ...through('127.0.0.1:2', 9), initiator: false }, new Set(incoming)), true)
+  assert.is(
+    mayHandshake({ ...through('127.0.0.1:1', 9), initiator: false }, new Set(incoming)),
+    false,
+  )
+  assert.is(
+    mayHandshake({ ...through('127.0.0.1:2', 9), initiator: false }, new Set(incoming)),
+    true,
+  )
 })
 
 // --- the relay's node ---
@@ -138,9 +144,13 @@ test('a client that reads too slowly is closed, and one that left holds no place
   let queued = 0
   let ended = ''
   const slow = makeLink({
-    send: ({ length }) => void (queued += length),
+    send: ({ length }) => {
+      queued += length
+    },
     bufferedBytes: () => queued,
-    close: (reason) => void (ended = reason),
+    close: (reason) => {
+      ended = reason
+    },
   })
   if (typeof decision === 'function') decision(slow.link)
   for (let i = 0; queued <= MAX_BUFFERED_BYTES && i < 99; i++) {
@@ -189,7 +199,10 @@ interface Graph {
 }
 
 /** All modules that running these loads: at once, or at any time. Types load nothing. */
-function graphOf(roots: readonly string[], { lazily, but = '' }: { lazily: boolean; but?: string }): Graph {
+function graphOf(
+  roots: readonly string[],
+  { lazily, but = '' }: { lazily: boolean; but?: string },
+): Graph {
   const files = new Set<string>()
   const packages = new Set<string>()
   const visit = (path: string): void => {
@@ -207,7 +220,7 @@ function graphOf(roots: readonly string[], { lazily, but = '' }: { lazily: boole
 function loadsOf(path: string, lazily: boolean): readonly string[] {
   const [source] = readSources(path)
   if (!source) throw new Error(`There is no ${path}`)
-  const values = source.text.replace(/^(import|export) type [^;]*? from '[^']+'/gm, '')
+  const values = source.text.replace(/^(import|export) type [^;]*? from \S+$/gm, '')
   const all = parseSource(path, values).imports
   if (lazily) return all
   const lazy = new Set([...values.matchAll(/\bimport\('([^']+)'\)/g)].map(([, name]) => name))

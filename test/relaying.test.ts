@@ -16,12 +16,18 @@ const TOPIC = new Uint8Array(32).fill(5)
 
 let bootstrap: Child
 let address = ''
-const relays: { readonly relay: RelayHost; readonly running: Running; readonly said: string[] }[] = []
+const relays: { readonly relay: RelayHost; readonly running: Running; readonly said: string[] }[] =
+  []
 const guests: Guest[] = []
 
 interface Guest {
   readonly swarm: Swarm
-  readonly links: { readonly link: Link; readonly info: MeshLinkInfo; readonly got: number[]; ended?: string }[]
+  readonly links: {
+    readonly link: Link
+    readonly info: MeshLinkInfo
+    readonly got: number[]
+    ended?: string
+  }[]
   readonly errors: string[]
 }
 
@@ -162,7 +168,10 @@ function optionsOf(topic: Uint8Array): { options: JoinOptions; rest: Omit<Guest,
 
 async function guest(urls: readonly string[], topic: Uint8Array = TOPIC): Promise<Guest> {
   const { options, rest } = optionsOf(topic)
-  const made = { swarm: await joinThroughRelay({ ...options, bootstrap: [], relays: urls }), ...rest }
+  const made = {
+    swarm: await joinThroughRelay({ ...options, bootstrap: [], relays: urls }),
+    ...rest,
+  }
   guests.push(made)
   return made
 }

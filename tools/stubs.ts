@@ -24,13 +24,19 @@ const IN_PAGES = {
   built: true,
 }
 
-/** `@hyperswarm/dht-relay` is left out: its job comes with the other runtimes. */
 const CASES: readonly Case[] = [
   {
     package: 'hyperswarm',
-    file: 'runtimes/swarm.ts',
+    file: 'runtimes/swarming.ts',
     test: 'test/swarm.test.ts',
     title: 'two processes on one topic get one link, dialled by one of them',
+  },
+  {
+    package: '@hyperswarm/dht-relay',
+    file: 'runtimes/dhtrelay.ts',
+    test: 'test/relaying.test.ts',
+    title:
+      'two nodes meet through the relay of a third, and its link carries frames of any size in order',
   },
   {
     package: 'noise-protocol',

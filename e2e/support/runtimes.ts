@@ -77,6 +77,24 @@ export async function startOn(
   }
 }
 
+/** Runs a node that cannot run, to its end. */
+export async function endOn(
+  runtime: RuntimeName,
+  args: readonly string[],
+  data = 'data',
+): Promise<{ readonly code: number | null; readonly err: string }> {
+  const [command = '', ...rest] = commandOf(runtime, data)
+  const child = spawn(command, [...rest, ...args], {
+    cwd: ROOT,
+    env: { PATH, HOME: process.env.HOME, NO_COLOR: '1' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let err = ''
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (err += text))
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
+  return { code, err }
+}
+
 function firstLine(child: ChildProcess): Promise<string> {
   let said = ''
   let errors = ''

@@ -1,6 +1,6 @@
 /** A hostile DHT relay, which runs all that lies beneath the links: nothing but silence comes of it. */
 
-import { lendDht, type RelaySocket } from '../../runtimes/dhtrelay.ts'
+import { dhtThrough, lendDht, type RelaySocket, relayKeyPair } from '../../runtimes/dhtrelay.ts'
 import { joinThroughRelay, type Socket } from '../../runtimes/relayed.ts'
 import { fromHex, toHex, utf8 } from '../../src/bytes.ts'
 import { type ManualClock, manualClock, systemClock } from '../../src/clock.ts'
@@ -10,8 +10,8 @@ import { silentLog } from '../../src/log.ts'
 import { createNode, type MeshNode } from '../../src/node.ts'
 import type { MeshLinkInfo, Swarm } from '../../src/runtime.ts'
 import { LINK_PROTOCOL, meshTopic } from '../../src/topic.ts'
-import { assert, suite } from '../harness/suite.ts'
 import { seededRandom } from '../fixtures/random.ts'
+import { assert, suite } from '../harness/suite.ts'
 import { type MadeUpDht, madeUpDht } from '../support/madeup-dht.ts'
 import { memoryStore } from '../support/mesh.ts'
 import { socketPair } from '../support/relays.ts'
@@ -109,7 +109,11 @@ test('one that leaves chunks out, repeats them or turns them round ends the link
 
 test('one that gives another node’s connection gives that node’s NodeId, never the one wanted', async () => {
   const world = madeUpDht()
-  const [a, b, own] = [await guest(world, false), await guest(world, false), await guest(world, false)]
+  const [a, b, own] = [
+    await guest(world, false),
+    await guest(world, false),
+    await guest(world, false),
+  ]
   world.swapped.set(toHex(b.swarm.dhtKey), toHex(own.swarm.dhtKey))
   await until(() => [a, b, own].every(({ sockets }) => sockets > 0))
   await until(() => {
@@ -145,7 +149,8 @@ test('one that plays a whole recorded connection to a node again proves nothing 
 
 test('one that makes up a thousand nodes is dialled no more often than a DHT would be', async () => {
   const world = madeUpDht()
-  for (let i = 0; i < 1_000; i++) world.ghosts.push(new Uint8Array(32).fill(i % 256).fill(i >> 8, 0, 9))
+  for (let i = 0; i < 1_000; i++)
+    world.ghosts.push(new Uint8Array(32).fill(i % 256).fill(i >> 8, 0, 9))
   const a = await guest(world)
   await until(() => world.dials.length > 20)
   assert.ok(world.dials.length <= 1_003, `${world.dials.length}`)
@@ -163,7 +168,9 @@ test('one that says what makes no sense is left for the next, and the process go
       const world = madeUpDht()
       let said = 0
       const alter = (bytes: Uint8Array): readonly Uint8Array[] =>
-        said++ < round % 12 ? [bytes] : [bytes, ...Array.from({ length: 9 }, () => spoilt(bytes, random))]
+        said++ < round % 12
+          ? [bytes]
+          : [bytes, ...Array.from({ length: 9 }, () => spoilt(bytes, random))]
       const [a, b] = [await guest(world, true, alter), await guest(world)]
       await new Promise((resolve) => setTimeout(resolve, 1_000))
       assert.ok(onlyEachOther(a, b))
@@ -177,6 +184,15 @@ test('one that says what makes no sense is left for the next, and the process go
   }
 })
 
+// Each of these lets the package throw where nobody could catch it.
+test('one that tells of a connection of another mode is left, and the process goes on', async () => {
+  assert.is(await withRelayThat([1, 14, 0, ...u32(9), 'alias', ...u32(5)]), true)
+})
+
+test('one that tells of a stranger without sense is left, and the process goes on', async () => {
+  assert.is(await withRelayThat([1, 6, ...u32(3), ...u32(8), ...zeros(32), 1, 1]), true)
+})
+
 test('a link through a relay that never comes to its handshake ends in time', async () => {
   const world = madeUpDht()
   world.tap = (bytes, number) => (number < 1 ? [bytes] : [])
@@ -188,6 +204,54 @@ test('a link through a relay that never comes to its handshake ends in time', as
 })
 
 test.run()
+
+function u32(number: number): number[] {
+  return [number, 0, 0, 0]
+}
+
+function zeros(count: number): number[] {
+  return Array(count).fill(0)
+}
+
+/**
+ * A client that listens and dials at a relay that answers properly, and then says this (`alias`: as the
+ * client calls its dial). Gives whether the client ended it; throws what nobody caught.
+ */
+async function withRelayThat(said: readonly (number | 'alias')[]): Promise<boolean> {
+  const thrown: unknown[] = []
+  const note = (error: unknown): void => void thrown.push(error)
+  process.on('uncaughtException', note)
+  process.on('unhandledRejection', note)
+  const [far, near] = socketPair()
+  let ended = false
+  const keyPair = relayKeyPair()
+  const dht = dhtThrough(near, keyPair, () => {
+    ended = true
+  })
+  const server = dht.createServer({}, () => {})
+  void server.listen(keyPair)
+  dht.connect(keyPair.publicKey).on('error', () => {})
+  const name = '@hyperswarm/dht-relay'
+  far.send(Uint8Array.of(0, 1, 1, name.length, ...utf8(name), 0))
+  const heard: Uint8Array[] = []
+  far.addEventListener('message', ({ data }) => heard.push(new Uint8Array(data as ArrayBuffer)))
+  const [listen, connect] = [10, 3].map(
+    (type) => () => heard.find((at) => at[0] === 1 && at[1] === type),
+  )
+  await until(() => listen?.() !== undefined && connect?.() !== undefined)
+  const aliasIn = (message: Uint8Array): number[] => [...message.subarray(3, 7)]
+  far.send(
+    Uint8Array.of(1, 11, ...u32(8), ...aliasIn(listen?.() as Uint8Array), 127, 0, 0, 1, 1, 0),
+  )
+  const alias = aliasIn(connect?.() as Uint8Array)
+  far.send(Uint8Array.from(said.flatMap((part) => (part === 'alias' ? alias : part))))
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  far.close()
+  process.off('uncaughtException', note)
+  process.off('unhandledRejection', note)
+  if (thrown.length > 0) throw thrown[0]
+  return ended
+}
 
 /** A node behind the relay; with `alter`, the relay alters what it says to it. */
 async function guest(
@@ -211,7 +275,10 @@ async function guest(
     sockets += 1
     const [far, near] = socketPair(alter)
     // A server speaks once the client's socket is open.
-    setImmediate(() => setImmediate(lendDht, world.dht, far))
+    const lend = (): void => {
+      if (far.readyState === 1) lendDht(world.dht, far)
+    }
+    setImmediate(() => setImmediate(lend))
     const send = near.send
     near.send = (bytes) => {
       sent.push(Uint8Array.from(bytes))
@@ -276,7 +343,9 @@ function spoilt(bytes: Uint8Array, random: () => number): Uint8Array {
   if (kind < 0.4) return copy.map(() => Math.floor(random() * 256))
   // Well-formed as far as the channel, and then any message at all.
   if (kind < 0.8) {
-    const body = Array.from({ length: Math.floor(random() * 120) }, () => Math.floor(random() * 256))
+    const body = Array.from({ length: Math.floor(random() * 120) }, () =>
+      Math.floor(random() * 256),
+    )
     return Uint8Array.of(1, Math.floor(random() * 28), ...body)
   }
   for (let i = 0; i < 3; i++) copy[Math.floor(random() * copy.length)] = Math.floor(random() * 256)

@@ -140,10 +140,14 @@ export const relay: Cases = {
     await stage.clock.advance(ms)
     return stage.closed() > 0 ? 'given up' : 'waited for'
   }),
-  RELAY_RETRY_FIRST_MS: holds('is waited before the next, and doubled each round', 'so', async (ms) => {
-    const waits = await retries()
-    return String(waits.slice(0, 4)) === String([ms, 2 * ms, 2 * ms, 4 * ms]) ? 'so' : `${waits}`
-  }),
+  RELAY_RETRY_FIRST_MS: holds(
+    'is waited before the next, and doubled each round',
+    'so',
+    async (ms) => {
+      const waits = await retries()
+      return String(waits.slice(0, 4)) === String([ms, 2 * ms, 2 * ms, 4 * ms]) ? 'so' : `${waits}`
+    },
+  ),
   RELAY_RETRY_MAX_MS: holds('is the longest wait', 'so', async (ms) => {
     const waits = await retries()
     return Math.max(...waits) === ms ? 'so' : `${waits}`
@@ -271,12 +275,20 @@ async function joining(ends: boolean) {
       close: () => {
         closed += 1
       },
-      addEventListener: (name, listener) => void (name === 'close' && onClose.add(() => listener({}))),
+      addEventListener: (name, listener) =>
+        void (name === 'close' && onClose.add(() => listener({}))),
       removeEventListener: () => {},
     }
   }
   const relays = ['ws://a', 'ws://b']
-  const options = { topic: KEY, protocol: '', bootstrap: [], relays, onLink: () => {}, onError: () => {} }
+  const options = {
+    topic: KEY,
+    protocol: '',
+    bootstrap: [],
+    relays,
+    onLink: () => {},
+    onError: () => {},
+  }
   await joinThroughRelay(options, { clock, random: () => 1, open })
   await settle()
   return { clock, openedAtMs, closed: () => closed }
@@ -287,4 +299,3 @@ async function retries(): Promise<number[]> {
   for (let i = 0; i < 60; i++) await clock.advance(10_000)
   return openedAtMs.slice(1).map((atMs, i) => atMs - (openedAtMs[i] as number))
 }
-

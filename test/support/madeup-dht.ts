@@ -6,7 +6,11 @@ import type { LentDht } from '../../runtimes/dhtrelay.ts'
 import { toHex } from '../../src/bytes.ts'
 
 /** What one chunk of a connection becomes; `number` counts those of its direction, from 0. */
-export type Tap = (bytes: Uint8Array, number: number, isFromDialler: boolean) => readonly Uint8Array[]
+export type Tap = (
+  bytes: Uint8Array,
+  number: number,
+  isFromDialler: boolean,
+) => readonly Uint8Array[]
 
 export interface MadeUpDht {
   readonly dht: LentDht

@@ -121,10 +121,16 @@ export function socketPair(
 ): readonly [Socket, RelaySocket & { destroy(): void }] {
   const ends: ReturnType<typeof makeEnd>[] = []
   ends.push(
-    makeEnd((bytes) => {
-      for (const one of alter(bytes)) ends[1]?.hear(one)
-    }, () => ends[1]?.end()),
-    makeEnd((bytes) => ends[0]?.hear(bytes), () => ends[0]?.end()),
+    makeEnd(
+      (bytes) => {
+        for (const one of alter(bytes)) ends[1]?.hear(one)
+      },
+      () => ends[1]?.end(),
+    ),
+    makeEnd(
+      (bytes) => ends[0]?.hear(bytes),
+      () => ends[0]?.end(),
+    ),
   )
   const [near, far] = ends as [ReturnType<typeof makeEnd>, ReturnType<typeof makeEnd>]
   return [near.socket, Object.assign(far.socket, { destroy: () => far.socket.close() })]
