@@ -105,7 +105,10 @@ function welcome(config: Config, runtime: Runtime, host: Host, node: StartedNode
 }
 
 function meshWords(config: Config): string {
-  const ways = [...(config.noDht ? [] : config.relay.length > 0 ? config.relay : config.bootstrap), ...config.peer]
+  const ways = [
+    ...(config.noDht ? [] : config.relay.length > 0 ? config.relay : config.bootstrap),
+    ...config.peer,
+  ]
   if (ways.length === 0)
     return 'this node alone; join others with --bootstrap host:port or --peer URL'
   return `meets other nodes through ${ways.join(', ')}`

@@ -146,40 +146,12 @@ export function crypto_sign_seed_keypair(
   secretKey.set(publicKey, seed.length)
 }
 
-/**
- * RFC 8032, section 5.1.6. Noble's own works the public key out anew each time, which is half of what it
- * does; here it stands in the secret key, as libsodium has it.
- */
 export function crypto_sign_detached(
   signature: Uint8Array,
   message: Uint8Array,
   secretKey: Uint8Array,
 ): void {
-  const { Fn, BASE } = ed25519.Point
-  const expanded = sha512(secretKey.subarray(0, 32))
-  const scalar = littleEndian(clamped(expanded.subarray(0, 32)))
-  const r = Fn.create(
-    littleEndian(sha512.create().update(expanded.subarray(32)).update(message).digest()),
-  )
-  const encodedR = BASE.multiply(r).toBytes()
-  const h = challengeOf(encodedR, secretKey.subarray(32), message)
-  const s = Fn.create(r + h * scalar)
-  signature.set(encodedR)
-  signature.set(Fn.toBytes(s), 32)
-  expanded.fill(0)
-}
-
-/** RFC 8032, section 5.1.5. */
-function clamped(bytes: Uint8Array): Uint8Array {
-  const out = bytes.slice()
-  out[0] = (out[0] ?? 0) & 248
-  out[31] = ((out[31] ?? 0) & 127) | 64
-  return out
-}
-
-function challengeOf(encodedR: Uint8Array, publicKey: Uint8Array, message: Uint8Array): bigint {
-  const digest = sha512.create().update(encodedR).update(publicKey).update(message).digest()
-  return ed25519.Point.Fn.create(littleEndian(digest))
+  signature.set(ed25519.sign(message, secretKey.subarray(0, 32)))
 }
 
 /**
@@ -198,7 +170,8 @@ export function crypto_sign_verify_detached(
   if (s >= Point.Fn.ORDER) return false
   const a = decodePoint(publicKey)
   if (!a || a.isSmallOrder()) return false
-  const h = challengeOf(encodedR, publicKey, message)
+  const challenge = sha512.create().update(encodedR).update(publicKey).update(message).digest()
+  const h = Point.Fn.create(littleEndian(challenge))
   const r = Point.BASE.multiplyUnsafe(s).subtract(a.multiplyUnsafe(h))
   return !r.isSmallOrder() && sodium_memcmp(r.toBytes(), encodedR)
 }
