@@ -7,7 +7,9 @@ export type Reach = 'loopback' | 'private' | 'public'
 export function reachOf(authority: string): Reach {
   const host = hostOf(authority)
   if (host === 'localhost' || host.endsWith('.localhost')) return 'loopback'
-  if (/^127(\.\d{1,3}){3}$/.test(host) || ['::1', '0.0.0.0', '::'].includes(host)) return 'loopback'
+  if (/^(127|0)(\.\d{1,3}){3}$/.test(host) || ['::1', '::'].includes(host)) return 'loopback'
+  const wrapped = wrappedIpv4(host)
+  if (wrapped !== undefined) return reachOf(wrapped)
   if (isPrivateIpv4(host) || isPrivateIpv6(host) || host.endsWith('.local')) return 'private'
   return 'public'
 }
@@ -79,7 +81,8 @@ function hostOf(authority: string): string {
 
 /** A literal address in its one spelling, IPv4 where IPv6 only wraps it; any other text in lower case. */
 function canonical(text: string): string {
-  const host = text.toLowerCase().replace(/%.*$/, '')
+  // A dot at the end only says that a name is whole.
+  const host = text.toLowerCase().replace(/%.*$/, '').replace(/\.$/, '')
   if (!host.includes(':') || !URL.canParse(`http://[${host}]`)) return host
   const address = new URL(`http://[${host}]`).hostname.slice(1, -1)
   const mapped = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(address)
@@ -91,10 +94,21 @@ function canonical(text: string): string {
 /** Whole addresses only: a public name may begin with the same digits. */
 function isPrivateIpv4(host: string): boolean {
   if (!/^\d{1,3}(\.\d{1,3}){3}$/.test(host)) return false
-  return /^(10\.|192\.168\.|169\.254\.|172\.(1[6-9]|2\d|3[01])\.)/.test(host)
+  if (/^(10\.|192\.168\.|169\.254\.|172\.(1[6-9]|2\d|3[01])\.)/.test(host)) return true
+  // Of providers and VPNs (RFC 6598), for protocols, for benchmarks (RFC 6890), and to many at once.
+  if (/^(100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])|192\.0\.0|198\.1[89])\./.test(host)) return true
+  return Number.parseInt(host, 10) >= 224
 }
 
-/** Unique local (RFC 4193) and link-local (RFC 4291) addresses. */
+/** Whatever is no global unicast address (RFC 4291): those of one site, one link, or many at once. */
 function isPrivateIpv6(host: string): boolean {
-  return host.includes(':') && /^(f[cd]|fe[89ab])/.test(host)
+  return host.includes(':') && !/^[23][0-9a-f]{3}:/.test(host)
+}
+
+/** The IPv4 address to which a gateway takes an IPv6 one: by NAT64 (RFC 6052) or 6to4 (RFC 3056). */
+function wrappedIpv4(host: string): string | undefined {
+  if (!/^(64:ff9b::|2002:)/.test(host)) return undefined
+  const bytes = addressBytes(host)
+  const at = host.startsWith('2002:') ? 2 : 12
+  return bytes && [...bytes.subarray(at, at + 4)].join('.')
 }

@@ -40,8 +40,8 @@ const FEATURES = new Uint8Array(8)
 
 /**
  * Secures a raw link.
- * @throws SignalMeshError `BAD_HANDSHAKE`, `BAD_SIGNATURE`, `TIMEOUT`, or `REFUSED` for who is not wanted; the raw
- * link is then closed
+ * @throws SignalMeshError `BAD_HANDSHAKE`, `BAD_SIGNATURE`, `TIMEOUT`, or `REFUSED` for who is not wanted, with
+ * the NodeId as evidence; the raw link is then closed
  */
 export async function secureLink(raw: Link, options: SecureLinkOptions): Promise<SecureLink> {
   const handshake = startHandshake({
@@ -108,7 +108,8 @@ function readCard(handshake: Handshake, card: Uint8Array, options: SecureLinkOpt
   }
   // Before this side shows who it is.
   if (options.wanted !== undefined && remote !== options.wanted) {
-    throw new SignalMeshError('REFUSED', `There is node ${remote}, not ${options.wanted}`)
+    const text = `There is node ${remote}, not ${options.wanted}`
+    throw new SignalMeshError('REFUSED', text, { evidence: nodeKey.slice() })
   }
   return remote
 }

@@ -33,19 +33,23 @@ interface Named {
   dueAtMs: number
   waitMs: number
   hasFailed: boolean
+  isSelf: boolean
 }
 
 /** Keeps the links up until the returned function is called. */
 export function keepPeers(options: PeersOptions): () => void {
   const { clock, log, neighbours, dials, random = Math.random } = options
-  let named: Named[] = options.named.map((url) => ({
+  const named: Named[] = options.named.map((url) => ({
     url,
     node: undefined,
     isDialling: false,
     dueAtMs: 0,
     waitMs: PEER_RETRY_MS,
     hasFailed: false,
+    isSelf: false,
   }))
+  let lookDueAtMs = 0
+  let lookWaitMs = PEER_LOOK_MS
 
   const dial = async (peer: Named): Promise<void> => {
     peer.isDialling = true
@@ -57,9 +61,12 @@ export function keepPeers(options: PeersOptions): () => void {
     if (typeof found === 'string') {
       peer.node = found
       peer.hasFailed = false
+      peer.isSelf = false
     } else if (found.code === 'SELF_CONNECT') {
-      named = named.filter((other) => other !== peer)
-      log.warn('A peer by flag is this node itself', { url: peer.url })
+      // Seldom, not never: who sits on the line can lead this node to itself once.
+      peer.dueAtMs += DIAL_RETRY_MAX_MS
+      if (!peer.isSelf) log.warn('A peer by flag is this node itself', { url: peer.url })
+      peer.isSelf = true
     } else {
       const facts = { url: peer.url, code: found.code, why: found.message }
       // Once for each time that it is away.
@@ -79,13 +86,23 @@ export function keepPeers(options: PeersOptions): () => void {
   const dialOneMore = (): void => {
     const dialled = neighbours.ids.filter((id) => neighbours.linkOf(id)?.initiator)
     if (dialled.length >= MIN_DIALLED || !options.keepsMore()) return
+    if (clock.monotonicMs() < lookDueAtMs) return
     const others = [...options.directory.homes.keys()].filter(
       (id) => id !== options.self && !neighbours.has(id) && options.admits(id),
     )
     // Drawn, so that nobody can see to it that a node knows none but his.
     const from = Math.floor(random() * others.length)
     const order = [...others.slice(from), ...others.slice(0, from)]
-    order.some((id) => dials.dialHome(id) !== undefined)
+    for (const id of order) {
+      const dialling = dials.dialHome(id)
+      if (dialling) return void dialling.then(looked)
+    }
+  }
+
+  /** Homes cost nothing to make up, and all their URLs may lead to one victim: whom none leads on slows down. */
+  const looked = (isLinked: boolean): void => {
+    lookDueAtMs = isLinked ? 0 : clock.monotonicMs() + lookWaitMs * (1 + random())
+    lookWaitMs = isLinked ? PEER_LOOK_MS : Math.min(DIAL_RETRY_MAX_MS / 2, 2 * lookWaitMs)
   }
 
   const look = (): void => {

@@ -68,7 +68,8 @@ export function createStunResponder(clock: Clock): StunResponder {
 
 /** The answer to a binding request; `undefined` for whatever else: it is met with silence. */
 export function answerStun(datagram: Uint8Array, from: StunSource): Uint8Array | undefined {
-  const address = addressBytes(from.address)
+  // Nobody can be answered at port 0 (RFC 768), and a socket throws when told to.
+  const address = from.port === 0 ? undefined : addressBytes(from.address)
   const request = address && decodeRequest(datagram)
   if (!request) return undefined
   const { transaction, unknown, hasFingerprint } = request

@@ -1,11 +1,18 @@
 /** Dials by URL: links to other nodes over WebSocket, each node and address at most once at a time. */
 
 import { authorityOf, reachOf } from './authority.ts'
+import { toHex } from './bytes.ts'
 import type { Clock } from './clock.ts'
 import type { Directory } from './directory.ts'
 import { asMeshError, type SignalMeshError } from './errors.ts'
 import type { NodeId } from './identity.ts'
-import { DIAL_RETRY_MAX_MS, DIAL_RETRY_MS, MAX_HOMES, MAX_URL_DIALS } from './limits.ts'
+import {
+  DIAL_RETRY_MAX_MS,
+  DIAL_RETRY_MS,
+  DIAL_TIMEOUT_MS,
+  MAX_HOMES,
+  MAX_URL_DIALS,
+} from './limits.ts'
 import type { Link } from './link.ts'
 import type { Log } from './log.ts'
 import type { MeshLinkInfo, Runtime } from './runtime.ts'
@@ -36,6 +43,8 @@ export interface UrlDials {
 interface Pause {
   readonly untilMs: number
   readonly waitMs: number
+  /** Who proved to be there: it may be dialled all the same. */
+  readonly there?: NodeId | undefined
 }
 
 export function createUrlDials(options: UrlDialsOptions): UrlDials {
@@ -43,15 +52,18 @@ export function createUrlDials(options: UrlDialsOptions): UrlDials {
   const homes = new Map<NodeId, Promise<boolean>>()
   const pauses = new Map<string, Pause>()
 
-  const isPaused = (key: string): boolean =>
-    clock.monotonicMs() < (pauses.get(key)?.untilMs ?? Number.NEGATIVE_INFINITY)
+  const isPaused = (key: string, wanted?: NodeId): boolean => {
+    const paused = pauses.get(key)
+    if (!paused || (wanted !== undefined && paused.there === wanted)) return false
+    return clock.monotonicMs() < paused.untilMs
+  }
 
-  const pause = (key: string): void => {
+  const pause = (key: string, there?: NodeId): void => {
     const before = pauses.get(key)?.waitMs ?? DIAL_RETRY_MS / 2
     const waitMs = Math.min(DIAL_RETRY_MAX_MS, 2 * before)
     // Those that failed last stay.
     pauses.delete(key)
-    pauses.set(key, { untilMs: clock.monotonicMs() + waitMs, waitMs })
+    pauses.set(key, { untilMs: clock.monotonicMs() + waitMs, waitMs, there })
     if (pauses.size > 2 * MAX_HOMES) pauses.delete(pauses.keys().next().value as string)
   }
 
@@ -75,16 +87,18 @@ export function createUrlDials(options: UrlDialsOptions): UrlDials {
       pauses.delete(authorityOf(url))
       return
     }
-    // Another node is there: this home alone is at fault, or it could keep others from that node.
-    if (failure.code !== 'REFUSED') pause(authorityOf(url))
-    const { code, message } = failure
+    const { code, message, evidence } = failure
+    // Whoever names a node's address must neither have all others knock there nor keep them from that node.
+    pause(authorityOf(url), code === 'REFUSED' && evidence ? toHex(evidence) : undefined)
     log.debug('Could not dial a node by its URL', { node: home, url, code, why: message })
   }
 
   const dialAll = async (home: NodeId, urls: readonly string[]): Promise<boolean> => {
+    const startMs = clock.monotonicMs()
     for (const url of urls) {
-      if (options.isLinked(home)) break
-      if (!isPaused(authorityOf(url))) await dialOne(home, url)
+      // The others have their turn the next time: few such homes could else hold all places for long.
+      if (options.isLinked(home) || clock.monotonicMs() - startMs >= DIAL_TIMEOUT_MS) break
+      if (!isPaused(authorityOf(url), home)) await dialOne(home, url)
     }
     const isLinked = options.isLinked(home)
     if (isLinked) pauses.delete(home)
@@ -99,7 +113,9 @@ export function createUrlDials(options: UrlDialsOptions): UrlDials {
       if (running) return running
       const urls = (directory.homes.get(home)?.contact.urls ?? []).filter(
         (url) =>
-          isDialable(url) && (options.allowPrivate || !isLocal(url)) && !isPaused(authorityOf(url)),
+          isDialable(url) &&
+          (options.allowPrivate || !isLocal(url)) &&
+          !isPaused(authorityOf(url), home),
       )
       if (urls.length === 0 || isPaused(home) || homes.size >= MAX_URL_DIALS) return undefined
       const dialling = dialAll(home, urls).finally(() => homes.delete(home))
@@ -119,9 +135,11 @@ export function meshUrl(url: string): string {
   return at.href
 }
 
-/** Whether a text of another node's is a URL of a node at all. */
+/** Whether a text of another node's is a URL of a node at all: no name and password go to whom it names. */
 function isDialable(url: string): boolean {
-  return URL.canParse(url) && /^(https?|wss?):$/.test(new URL(url).protocol)
+  if (!URL.canParse(url)) return false
+  const { protocol, username, password } = new URL(url)
+  return /^(https?|wss?):$/.test(protocol) && username + password === ''
 }
 
 function isLocal(url: string): boolean {
