@@ -10,6 +10,7 @@ import {
   sign,
   verify,
 } from './crypto.ts'
+import { isStunAt } from './ice.ts'
 import type { NodeId, PeerId } from './identity.ts'
 import {
   MAX_BATCH_BYTES,
@@ -17,6 +18,7 @@ import {
   MAX_HEAD_BYTES,
   MAX_OPS_PER_BATCH,
   MAX_RECORD_BYTES,
+  MAX_STUN_AT_BYTES,
   MAX_URL_BYTES,
   MAX_VIAS,
 } from './limits.ts'
@@ -66,6 +68,8 @@ export interface Contact {
   readonly urls: readonly string[]
   /** Neighbours that pass signals on to it for those who cannot dial it. */
   readonly vias: readonly NodeId[]
+  /** Host and port of its STUN, where it has one. */
+  readonly stunAt?: string
 }
 
 export interface Head extends Position {
@@ -131,11 +135,12 @@ export function signHead(
 ): Head {
   const w = writer().u8(FORMAT).bytes(keys.publicKey).u64(fields.epoch).u64(fields.index)
   w.u64(fields.beat).bytes(fields.headHash).bytes(fields.stateHash).u32(fields.edges)
-  const { dhtKey, urls, vias } = fields.contact
+  const { dhtKey, urls, vias, stunAt = '' } = fields.contact
   w.block(dhtKey ?? new Uint8Array(0)).u8(urls.length)
   for (const url of urls) w.text(url)
   w.u8(vias.length)
   for (const via of vias) w.bytes(fromHex(via))
+  w.text(stunAt)
   return decodeHead(finish(w, (body) => sign('head', networkId, body, keys)))
 }
 
@@ -216,8 +221,11 @@ function readContact(r: Reader): Contact {
   const viaCount = r.u8()
   if (viaCount > MAX_VIAS) throw badFrame(`${viaCount} ways to one node`)
   const vias = Array.from({ length: viaCount }, () => toHex(r.bytes(KEY_BYTES)))
+  const stunAt = r.text(MAX_STUN_AT_BYTES)
+  if (stunAt !== '' && !isStunAt(stunAt)) throw badFrame(`a STUN at ${JSON.stringify(stunAt)}`)
   // A copy, for it is kept for longer than the frame that it came in.
-  return { dhtKey: dhtKey.length ? dhtKey.slice() : undefined, urls, vias }
+  const own = { dhtKey: dhtKey.length ? dhtKey.slice() : undefined, urls, vias }
+  return stunAt ? { ...own, stunAt } : own
 }
 
 function writeOp(w: Writer, op: Op): void {

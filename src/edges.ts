@@ -7,6 +7,7 @@ import type { Clock } from './clock.ts'
 import type { Directory } from './directory.ts'
 import { SignalMeshError } from './errors.ts'
 import type { HomeLog } from './homelog.ts'
+import { type IceSource, joined, NO_ICE_SOURCE } from './icesource.ts'
 import type { Identity, PeerId } from './identity.ts'
 import {
   BUSY_RETRY_MS,
@@ -39,6 +40,8 @@ export interface EdgesOptions {
   acceptsAuthority(authority: string): boolean
   otherHomes(authority: string): readonly string[]
   onSignal(frame: Uint8Array, session: Session): void
+  /** Default: none. */
+  readonly ice?: IceSource
 }
 
 export interface Edges {
@@ -57,7 +60,7 @@ export interface Edges {
 }
 
 export function createEdges(options: EdgesOptions): Edges {
-  const { directory, clock, log, identity, networkId } = options
+  const { directory, clock, log, identity, networkId, ice = NO_ICE_SOURCE } = options
   const sessions = new Map<PeerId, Session>()
   const perAddress = new Map<string, number>()
   const standbys = new Set<Session>()
@@ -233,6 +236,9 @@ export function createEdges(options: EdgesOptions): Edges {
       unwatch,
       signal: (session, frame) => options.onSignal(frame, session),
       otherHomes: options.otherHomes,
+      stun: ice.stun,
+      turn: ({ remoteAddress }) => ice.turn(remoteAddress),
+      ice: ({ remoteAddress }) => joined(ice.stun(), ice.turn(remoteAddress)),
     },
     get count() {
       return sessions.size

@@ -58,6 +58,10 @@ export const MAX_URL_BYTES: number = 256
 
 /** Largest STUN request that is read: a binding request takes 20 bytes, one with all that RFC 8489 knows some 300. */
 export const MAX_STUN_BYTES = 548
+/** Longest `host:port` of a STUN server in a contact block: real names are far shorter. */
+export const MAX_STUN_AT_BYTES = 128
+/** Longest URL, user name or credential of a server for ICE. */
+export const MAX_ICE_TEXT_BYTES = 160
 
 // --- counts ---
 
@@ -249,6 +253,12 @@ export const EDGE_RECORDS_PER_SECOND: number = 2
 /** And at once: four times its presence and as many adverts as it may have, for it comes and goes. */
 export const EDGE_RECORDS_BURST: number = 4 * (1 + MAX_TOPICS_PER_EDGE)
 
+/** STUN servers that a home names: one alone could lie unnoticed, and browsers slow down with five. */
+export const MAX_STUN_OFFERED = 4
+/** Servers for ICE that an edge takes of its home: so many of STUN, and as many URLs of TURN. */
+export const MAX_ICE_SERVERS = 8
+/** Neighbours whose STUN a home tries in one heartbeat; it has 64 at most. */
+export const MAX_STUN_PROBES = 8
 /** Attributes that a STUN error names as not understood: so the answer stays near the size of the request. */
 export const MAX_STUN_UNKNOWN = 4
 /** STUN answers per second to one address group: a page asks once or twice for each connection. */
@@ -431,6 +441,16 @@ export const DIAL_RETRY_MAX_MS: number = 1 * MINUTE_MS
 export const HELD_MS: number = 5 * SECOND_MS
 /** How long an edge is asked to wait when a link or a budget is full for the moment. */
 export const BUSY_RETRY_MS: number = 500
+/** A STUN server that answered a probe is probed again after this long. */
+export const STUN_PROBE_MS: number = 1 * MINUTE_MS
+/** One that did not is waited for twice as long each time, up to this: most such will never answer. */
+export const STUN_PROBE_MAX_MS: number = 16 * MINUTE_MS
+/** A probe not answered by then has failed. */
+export const STUN_ANSWER_MS: number = 3 * SECOND_MS
+/** An edge asks again for servers for ICE after this long, or when those it has run out. */
+export const ICE_REFRESH_MS: number = 1 * HOUR_MS
+/** Longest time for which servers for ICE may be good: a day is beyond any need. */
+export const MAX_ICE_TTL_MS: number = 24 * HOUR_MS
 /** An edge that found no home by then gives up joining. */
 export const JOIN_TIMEOUT_MS: number = 30 * SECOND_MS
 /** A connection attempt ends by then, unless the caller says otherwise. */

@@ -3,6 +3,7 @@
 import { badFrame, type Reader, reader, toHex, type Writer, writer } from './bytes.ts'
 import { HASH_BYTES, KEY_BYTES, SIGNATURE_BYTES } from './crypto.ts'
 import { CODE_NUMBERS, codeOfNumber, type ErrorCode, SignalMeshError } from './errors.ts'
+import { type IceOffer, NO_ICE, readIce, writeIce } from './ice.ts'
 import {
   MAX_DISCOVER,
   MAX_ERROR_TEXT_BYTES,
@@ -51,6 +52,8 @@ export interface Hello {
   readonly topics: readonly HelloTopic[]
   /** What the node holds of the edge that the upgrade named. */
   readonly held: Presence | undefined
+  /** STUN servers, so that an edge has them before its first offer. */
+  readonly ice: IceOffer
 }
 
 /** What a node's first frame tells of a topic. */
@@ -69,7 +72,7 @@ export function encodeHello(hello: Hello): Uint8Array {
   for (const topic of hello.topics) {
     writeFound(w.bytes(topic.tag).u8(topic.hasPeer ? 1 : 0), topic)
   }
-  return w.block(hello.held?.bytes ?? new Uint8Array(0)).done()
+  return writeIce(w.block(hello.held?.bytes ?? new Uint8Array(0)), hello.ice).done()
 }
 
 export function decodeHello(frame: Uint8Array): Hello {
@@ -84,8 +87,9 @@ export function decodeHello(frame: Uint8Array): Hello {
   const topics = list(r, MAX_NAMED_TOPICS, () => readTopic(r))
   const bytes = r.block(MAX_RECORD_BYTES)
   const held = bytes.length ? decodePresence(bytes) : undefined
+  const ice = readIce(r)
   // Later versions may add to the first frame of all, so what follows is skipped.
-  return { versions, features, nodeKey, networks, challenge, nowMs, topics, held }
+  return { versions, features, nodeKey, networks, challenge, nowMs, topics, held, ice }
 }
 
 function readTopic(r: Reader): HelloTopic {
@@ -155,20 +159,23 @@ export interface Welcome {
   readonly signature: Uint8Array
   /** Other nodes at which the edge could be at home. */
   readonly otherHomes: readonly string[]
+  /** TURN servers, with credentials for this edge. */
+  readonly ice?: IceOffer
 }
 
 export function encodeWelcome(welcome: Welcome): Uint8Array {
   const w = writer().u8(FRAME.welcome).bytes(welcome.signature).u8(welcome.otherHomes.length)
   for (const url of welcome.otherHomes) w.text(url)
-  return w.done()
+  return writeIce(w, welcome.ice ?? NO_ICE).done()
 }
 
 export function decodeWelcome(frame: Uint8Array): Welcome {
   const r = opened(frame, FRAME.welcome)
   const signature = r.bytes(SIGNATURE_BYTES)
   const otherHomes = list(r, MAX_OTHER_HOMES, () => r.text(MAX_URL_BYTES))
+  const ice = readIce(r)
   r.end()
-  return { signature, otherHomes }
+  return { signature, otherHomes, ice }
 }
 
 /** Why the other side ends the link; nothing comes after it. */

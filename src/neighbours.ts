@@ -52,6 +52,8 @@ export interface Neighbours {
 export interface LinkAge {
   readonly upMs: number
   readonly initiator: boolean
+  /** Where its other end is, unless it goes through a DHT relay. */
+  readonly remoteAddress?: string
 }
 
 interface Neighbour {
@@ -155,7 +157,8 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       const neighbour = neighbours.get(id)
       if (!neighbour) return undefined
       const upMs = clock.monotonicMs() - neighbour.sinceMs
-      return { upMs, initiator: neighbour.slot.initiator }
+      const { initiator, relay, remoteAddress } = neighbour.slot
+      return { upMs, initiator, ...(relay === undefined && { remoteAddress }) }
     },
     add: async (raw, info) => {
       if (!mayHandshake(info, handshakes)) {

@@ -2,6 +2,7 @@
 
 import { type Reader, reader, toHex } from './bytes.ts'
 import { HASH_BYTES } from './crypto.ts'
+import { encodeIce } from './ice.ts'
 import { MAX_RECORD_BYTES } from './limits.ts'
 import { decodeAdvert, decodePresence } from './records.ts'
 import { EDGE_METHOD, noSuchMethod, type Serve } from './rpc.ts'
@@ -37,6 +38,9 @@ export function serveEdge(session: Session, host: SessionHost): Serve {
       case EDGE_METHOD.renew:
         host.renew(session, decodePresence(whole(r, r.block(MAX_RECORD_BYTES))))
         return NOTHING
+      case EDGE_METHOD.ice:
+        r.end()
+        return encodeIce(host.ice(session))
       default:
         throw noSuchMethod()
     }

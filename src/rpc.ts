@@ -16,6 +16,7 @@ export const EDGE_METHOD = {
   watch: 5,
   unwatch: 6,
   renew: 7,
+  ice: 8,
 } as const
 
 /** What a node asks of a neighbour. */

@@ -30,6 +30,27 @@ export interface ListenOptions {
   upgrade(request: Request, info: UpgradeInfo): Response | TakeLink
 }
 
+/** Where a datagram comes from or goes to. */
+export interface UdpAddress {
+  /** A literal IPv4 or IPv6 address. */
+  readonly address: string
+  readonly port: number
+}
+
+export interface UdpOptions {
+  /** A literal address; `0.0.0.0` and `::` are all addresses of both families. */
+  readonly host: string
+  /** 0: any free one. */
+  readonly port: number
+  /** It never throws. */
+  onDatagram(datagram: Uint8Array, from: UdpAddress): void
+}
+
+/** A UDP port that is open. What cannot be sent is lost, as datagrams are. */
+export interface UdpPort extends Running {
+  send(datagram: Uint8Array, to: UdpAddress): void
+}
+
 export interface MeshLinkInfo {
   /** Whether this side dialled: it is the initiator of the handshake. */
   readonly initiator: boolean
@@ -104,6 +125,11 @@ export interface Runtime {
   readonly version: string
   listen(options: ListenOptions): Promise<Running>
   join(options: JoinOptions): Promise<Swarm>
+  /**
+   * Opens a UDP port; only where there is UDP.
+   * @throws SignalMeshError `PORT_IN_USE`, `BAD_CONFIG`
+   */
+  openUdp?(options: UdpOptions): Promise<UdpPort>
   /** Lends the DHT to others; only where the DHT itself runs. */
   offerRelay?(options: RelayHostOptions): Promise<RelayHost>
   /**

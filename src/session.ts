@@ -4,6 +4,7 @@ import { toHex, writer } from './bytes.ts'
 import type { Clock } from './clock.ts'
 import { HASH_BYTES, KEY_BYTES, randomBytes, sign } from './crypto.ts'
 import { asMeshError, SignalMeshError } from './errors.ts'
+import type { IceOffer } from './ice.ts'
 import type { Identity, PeerId } from './identity.ts'
 import { keepAlive } from './keepalive.ts'
 import {
@@ -49,6 +50,12 @@ export interface SessionHost extends ProofOptions {
   watch(session: Session, tag: string): void
   unwatch(session: Session, tag: string): void
   signal(session: Session, frame: Uint8Array): void
+  /** STUN servers, for anybody who comes. */
+  stun(): IceOffer
+  /** TURN servers, with credentials for an edge that has proved itself. */
+  turn(session: Session): IceOffer
+  /** Both. */
+  ice(session: Session): IceOffer
   /** Other nodes that an edge which dialled `authority` can reach too. */
   otherHomes(authority: string): readonly string[]
 }
@@ -84,6 +91,7 @@ export function runSession(
     challenge,
     nowMs: clock.nowMs(),
     ...host.sample(remoteAddress, named),
+    ice: host.stun(),
   })
   let peerKey: Uint8Array | undefined
   let peer = ''
@@ -144,7 +152,8 @@ export function runSession(
     host.join(session, proof.presence, proof.adverts)
     const body = writer(64).bytes(proof.nonce).bytes(challenge).done()
     const signature = sign('node-proof', host.networkId, body, host.identity.keys)
-    link.send(encodeWelcome({ signature, otherHomes: host.otherHomes(proof.authority) }))
+    const otherHomes = host.otherHomes(proof.authority)
+    link.send(encodeWelcome({ signature, otherHomes, ice: host.turn(session) }))
   }
 
   const receive = (frame: Uint8Array): void => {

@@ -78,6 +78,19 @@ export function answerStun(datagram: Uint8Array, from: StunSource): Uint8Array |
   return message(type, transaction, body, hasFingerprint)
 }
 
+/** A binding request with this transaction id of 12 bytes. */
+export function stunRequest(id: Uint8Array): Uint8Array {
+  return writer(HEADER_BYTES).u16(BINDING_REQUEST).u16(0).u32(MAGIC_COOKIE).bytes(id).done()
+}
+
+/** The transaction id of a good answer to a binding request, or `undefined`. */
+export function stunAnswerId(datagram: Uint8Array): Uint8Array | undefined {
+  if (datagram.length < HEADER_BYTES || datagram.length > MAX_STUN_BYTES) return undefined
+  const r = reader(datagram)
+  const isAnswer = r.u16() === BINDING_SUCCESS && r.u16() === datagram.length - HEADER_BYTES
+  return isAnswer && r.u32() === MAGIC_COOKIE ? r.bytes(12) : undefined
+}
+
 interface Request {
   /** Cookie and transaction id: 16 bytes. */
   readonly transaction: Uint8Array

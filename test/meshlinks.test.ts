@@ -1,11 +1,13 @@
 /** Links over WebSocket: nodes keep them to their peers and to who they hear of, and to nobody else. */
 
+import { fromHex } from '../src/bytes.ts'
 import { manualClock } from '../src/clock.ts'
 import type { Directory } from '../src/directory.ts'
 import { SignalMeshError } from '../src/errors.ts'
 import {
   DIAL_RETRY_MAX_MS,
   DIAL_RETRY_MS,
+  DIAL_TIMEOUT_MS,
   DIAL_URL_AFTER_MS,
   MAX_LINKS_PER_GROUP,
   MAX_URL_DIALS,
@@ -13,6 +15,7 @@ import {
 } from '../src/limits.ts'
 import { silentLog } from '../src/log.ts'
 import { createOnDemand } from '../src/ondemand.ts'
+import { keepPeers } from '../src/peers.ts'
 import { createUrlDials, meshUrl, type UrlDialsOptions } from '../src/urldials.ts'
 import { assert, suite } from './harness/suite.ts'
 import { type SocketWorld, socketWorld } from './support/sockets.ts'
@@ -85,12 +88,25 @@ test('two nodes that dial each other at once have one link in the end', async ()
   assert.is(world.dials.length, before, 'neither dials for the other link')
 })
 
-test('a peer that is the node itself is dropped, and not dialled again', async () => {
+test('a peer that is the node itself is dialled seldom', async () => {
   const world = open()
   const a = await world.start('a.example', { peers: ['wss://a.example'] })
-  await world.clock.advance(60_000)
+  await world.clock.advance(DIAL_RETRY_MAX_MS)
   assert.is(world.neighbours(a), 0)
   assert.is(world.dials.length, 1)
+  await world.clock.advance(10 * DIAL_RETRY_MAX_MS)
+  assert.ok(world.dials.length <= 10, `${world.dials.length}`)
+})
+
+test('who leads a node to itself once keeps it from its peer no longer than that', async () => {
+  const world = open()
+  const b = await world.start('b.example', { peers: ['wss://a.example'] })
+  world.move('a.example', b)
+  await world.clock.advance(1_000)
+  assert.is(world.dials.length, 1)
+  const a = await world.start('a.example')
+  await world.clock.advance(2 * DIAL_RETRY_MAX_MS)
+  assert.equal([a, b].map(world.neighbours), [1, 1])
 })
 
 test('a URL at which another node is gives no link to it', async () => {
@@ -198,15 +214,19 @@ test('an address that failed is let alone for a while, whichever home names it',
   assert.is(opened.length, 2)
 })
 
-test('a home that names the address of another node keeps nobody from that node', async () => {
+test('a home that names the address of another node keeps nobody from that node, and others of its kind let it alone', async () => {
+  const good = '01'.repeat(32)
   const { dials, opened, fail } = ground({
     liar: ['https://good.example'],
-    good: ['https://good.example'],
+    accomplice: ['https://good.example/x'],
+    [good]: ['https://good.example'],
   })
   void dials.dialHome('liar')
-  await fail(new SignalMeshError('REFUSED', 'There is another node'))
+  const evidence = fromHex(good)
+  await fail(new SignalMeshError('REFUSED', 'There is another node', { evidence }))
   assert.is(dials.dialHome('liar'), undefined)
-  void dials.dialHome('good')
+  assert.is(dials.dialHome('accomplice'), undefined)
+  void dials.dialHome(good)
   assert.is(opened.length, 2)
 })
 
@@ -214,6 +234,57 @@ test('what is no URL of a node is not dialled', () => {
   const { dials, opened } = ground({ home: ['ftp://a.example', 'no URL', 'javascript:1'] })
   assert.is(dials.dialHome('home'), undefined)
   assert.equal(opened, [])
+})
+
+test('no name and password that another node gives go to whom it names', () => {
+  const { dials, opened } = ground({
+    home: ['https://user:secret@victim.example', 'https://user@victim.example'],
+  })
+  assert.is(dials.dialHome('home'), undefined)
+  assert.equal(opened, [])
+})
+
+test('a home whose addresses do not answer holds its place for one dial’s time, not for all of theirs', async () => {
+  const urls = ['https://a.example', 'https://b.example', 'https://c.example', 'https://d.example']
+  const { clock, dials, opened, fail } = ground({ home: urls })
+  const dialling = dials.dialHome('home')
+  await clock.advance(DIAL_TIMEOUT_MS)
+  await fail()
+  assert.is(await dialling, false)
+  await clock.advance(DIAL_RETRY_MS - 1)
+  assert.is(dials.dialHome('home'), undefined)
+  await clock.advance(1)
+  void dials.dialHome('home')
+  assert.is(opened.length, 2, 'the next time the dead one need not come first')
+})
+
+test('homes made up without end, with a name of one victim each, make a node knock ever more seldom', async () => {
+  const clock = manualClock()
+  let dialled = 0
+  const homes = new Map(Array.from({ length: 1_000 }, (_, i) => [`home${i}`, {}]))
+  const stop = keepPeers({
+    self: 'self',
+    clock,
+    log: silentLog,
+    directory: { homes } as unknown as Directory,
+    neighbours: { ids: [], has: () => false, linkOf: () => undefined },
+    dials: {
+      dial: async () => '',
+      dialHome: async () => {
+        dialled += 1
+        return false
+      },
+    },
+    named: [],
+    keepsMore: () => true,
+    admits: () => true,
+  })
+  await clock.advance(10 * 60_000)
+  const early = dialled
+  assert.ok(early >= 10 && early <= 30, `${early} in ten minutes`)
+  await clock.advance(60 * 60_000)
+  assert.ok(dialled - early <= 120, `${dialled - early} in the hour after that`)
+  stop()
 })
 
 test('so many are opened at once, and no more', () => {

@@ -1,10 +1,17 @@
 /** DHT relays in their parts: what is loaded where, whose sockets are taken, what comes of an end. */
 
+import { parseConfig } from '../runtimes/config.ts'
+import type { Host } from '../runtimes/host.ts'
+import { runtime } from '../runtimes/node.ts'
 import { lentTo } from '../runtimes/relaylent.ts'
 import { createRelayQuotas } from '../runtimes/relayquotas.ts'
+import { startNode } from '../runtimes/start.ts'
 import { manualClock, settle } from '../src/clock.ts'
 import { MAX_BUFFERED_BYTES, MAX_LINKS_PER_GROUP } from '../src/limits.ts'
 import { makeLink } from '../src/link.ts'
+import { silentLog } from '../src/log.ts'
+import type { MeshNode } from '../src/node.ts'
+import type { Runtime } from '../src/runtime.ts'
 import { checkSlot, mayHandshake, type Slot } from '../src/slots.ts'
 import { parseSource, readSources } from './harness/source.ts'
 import { assert, suite } from './harness/suite.ts'
@@ -165,6 +172,19 @@ test('a client that reads too slowly is closed, and one that left holds no place
   }
 })
 
+test('a node lends its DHT at /dht if that was asked for, counts addresses as it is told to, and leaves first', async () => {
+  const lending = ['--bootstrap', 'a:1', '--dht-relay']
+  const from = { 'x-forwarded-for': '192.0.2.7' }
+  const plain = await started(lending, from)
+  assert.equal([plain.status, plain.asked], [503, ['127.0.0.1']])
+  const proxied = await started([...lending, '--trust-proxy', 'loopback'], from)
+  assert.equal([proxied.status, proxied.asked], [503, ['192.0.2.7']])
+  assert.equal(proxied.closed.slice(0, 2), ['swarm', 'relay'])
+  const without = await started(['--bootstrap', 'a:1'], from)
+  assert.equal([without.status, without.asked, without.health], [404, [], false])
+  assert.is(proxied.health, true)
+})
+
 // --- what it lends ---
 
 test('keys that a client keeps to itself, a second server and a fifth look end the client', async () => {
@@ -192,6 +212,63 @@ test('what cannot listen, such as a key that does so already, ends its client an
 })
 
 test.run()
+
+/** What a node with these flags says to a socket at `/dht`, and what it closes in which order. */
+async function started(flags: readonly string[], headers: Readonly<Record<string, string>>) {
+  const asked: string[] = []
+  const closed: string[] = []
+  const closing = (name: string) => async () => void closed.push(name)
+  let ask = (): unknown => undefined
+  const fake: Runtime = {
+    ...runtime,
+    listen: async ({ upgrade }) => {
+      const request = new Request('http://127.0.0.1:1/dht', { headers })
+      ask = () => upgrade(request, { remoteAddress: '127.0.0.1' })
+      return { port: 1, close: closing('listener') }
+    },
+    join: async () => {
+      const swarm = { dhtKey: KEY, connect: () => {}, forget: () => {} }
+      return {
+        ...swarm,
+        close: () => new Promise((resolve) => setTimeout(resolve, 9)).then(closing('swarm')),
+      }
+    },
+    offerRelay: async () => ({
+      upgrade: (address) => {
+        asked.push(address)
+        return new Response('', { status: 503 })
+      },
+      close: closing('relay'),
+    }),
+  }
+  const host = {
+    readText: async () => '',
+    readBuild: async () => new Map(),
+    lanAddresses: () => [],
+  }
+  const about = { name: 'a test', version: '0' }
+  let node: MeshNode['health'] | undefined
+  const config = parseConfig(flags, {})
+  const made = await startNode(
+    config,
+    {
+      ...fake,
+      listen: async (options) => {
+        const info = { remoteAddress: '127.0.0.1' }
+        const answer = await options.fetch(new Request('http://127.0.0.1:1/health'), info)
+        const health = await answer.json()
+        node = () => health
+        return fake.listen(options)
+      },
+    },
+    { ...host, about } as unknown as Host,
+    silentLog,
+  )
+  const answer = ask()
+  await made.close()
+  const status = answer instanceof Response ? answer.status : undefined
+  return { status, asked, closed, health: node?.().dhtRelay }
+}
 
 interface Graph {
   readonly files: ReadonlySet<string>

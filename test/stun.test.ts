@@ -133,4 +133,9 @@ test('the answer carries the request’s own transaction', () => {
   assert.ok(equal(answer.slice(4, 20), asked.slice(4, 20)))
 })
 
+test('answers nobody at port 0, which no socket may send to', () => {
+  assert.is(answerStun(request(), { ...FROM, port: 0 }), undefined)
+  assert.ok(answerStun(request(), { ...FROM, port: 1 }))
+})
+
 test.run()

@@ -221,7 +221,17 @@ export function createCalls(options: CallsOptions): Calls {
     remove(call)
   }
 
+  /** A peer calls once at a time in a topic; one that did not keep to that could ring in all places. */
+  const supersede = (call: Call): void => {
+    for (const other of [...calls.values()]) {
+      const isSame = other !== call && other.peer === call.peer && other.tag === call.tag
+      if (!isSame || other.initiator || other.refused || other.connection) continue
+      if (!attempts.of(other)) other.hangUp(new SignalMeshError('REPLACED', 'The peer calls anew'))
+    }
+  }
+
   const answer = async (call: Call): Promise<void> => {
+    supersede(call)
     if (calls.size > MAX_CALLS) {
       turnAway(call)
       return

@@ -18,6 +18,7 @@ const HELP = `node test/harness/run.ts [FILE…] [options]
 const SLOWEST = [
   'cli',
   'swarm',
+  'relaying',
   'limits',
   'buckets',
   'tree',

@@ -3,22 +3,25 @@
 import { fromHex } from '../../src/bytes.ts'
 import { randomBytes } from '../../src/crypto.ts'
 import {
+  MAX_CALLS,
   MAX_FRAME_BYTES,
   MAX_RECORD_BYTES,
   MAX_TOPICS_PER_EDGE,
   OPENS_BURST,
+  OPENS_PER_SECOND,
   REQUESTS_BURST,
   SIGNALS_BURST,
 } from '../../src/limits.ts'
 import { FRAME, PING } from '../../src/messages.ts'
+import type { MeshNode } from '../../src/node.ts'
 import { EDGE_METHOD } from '../../src/rpc.ts'
 import { CLASS } from '../../src/signal.ts'
 import { topicTag } from '../../src/topic.ts'
 import { assert, suite } from '../harness/suite.ts'
-import { during } from '../support/mesh.ts'
+import { during, testMesh } from '../support/mesh.ts'
 import { provenEdge, type RawEdge } from '../support/rawedge.ts'
 import { besides, ROOM } from './support/beside.ts'
-import { asked, block, foundBy, rawSignal, wordsTo } from './support/tools.ts'
+import { asked, block, foundBy, opening, presenceAt, rawSignal, wordsTo } from './support/tools.ts'
 
 const test = suite('hostile floods', { timeoutMs: 20_000 })
 const beside = besides(test)
@@ -137,6 +140,31 @@ beside(
     raw.link.close()
   },
 )
+
+test('who calls without end rings in one place of the called, and others still get through', async () => {
+  const mesh = await testMesh(1)
+  const [node] = mesh.nodes as [MeshNode]
+  const ringing = new Set<AbortSignal>()
+  const called = await mesh.edge(node, {
+    topics: [ROOM],
+    onIncoming: ({ signal }) => {
+      ringing.add(signal)
+      signal.addEventListener('abort', () => ringing.delete(signal))
+    },
+  })
+  const raw = await provenEdge(mesh, node)
+  const presence = await presenceAt(mesh, node, fromHex(called.id))
+  for (let i = 0; i < MAX_CALLS; i++) {
+    raw.link.send(opening(raw, presence, ROOM).frame)
+    await mesh.clock.advance(1_000 / OPENS_PER_SECOND)
+  }
+  assert.is(ringing.size, 1)
+  const honest = await mesh.edge(node)
+  honest.connect(called.id, { topic: ROOM }).catch(() => undefined)
+  await mesh.clock.advance(1_000)
+  assert.is(ringing.size, 2)
+  await mesh.close()
+})
 
 test.run()
 
