@@ -13,10 +13,10 @@ import {
 import { build, type Plugin } from 'esbuild'
 import about from './package.json' with { type: 'json' }
 import budgets from './tools/budgets.json' with { type: 'json' }
-import { bundleEdge, type EdgeBundle, FOR_BROWSERS, splitEdge } from './tools/bundle.ts'
+import { bundleEdge, bundleTab, type EdgeBundle, FOR_BROWSERS, splitEdge } from './tools/bundle.ts'
 import { packSource } from './tools/source.ts'
 
-export { bundleEdge, type EdgeBundle, splitEdge } from './tools/bundle.ts'
+export { bundleEdge, bundleTab, type EdgeBundle, splitEdge } from './tools/bundle.ts'
 
 const ROOT: string = import.meta.dirname
 const DIST = `${ROOT}/dist`
@@ -116,20 +116,28 @@ export function grown(figures: Figures, committed: Figures = budgets.edgeGzipByt
 
 async function main(quiet: boolean): Promise<void> {
   mkdirSync(DIST, { recursive: true })
-  const [whole, { first, rest, restName }] = await Promise.all([bundleEdge(), splitEdge()])
+  const [whole, { first, rest, restName }, tab] = await Promise.all([
+    bundleEdge(),
+    splitEdge(),
+    bundleTab(),
+  ])
   // A page that runs a build before this one has fetched its second part, or is told to load anew.
   for (const old of globSync('edge-rest-*.js', { cwd: DIST })) rmSync(`${DIST}/${old}`)
   writeFileSync(`${DIST}/edge.min.js`, whole.code)
   writeFileSync(`${DIST}/edge.js`, first.code)
   writeFileSync(`${DIST}/${restName}`, rest.code)
-  const sizes = { whole: whole.sizes, first: first.sizes, rest: rest.sizes }
+  writeFileSync(`${DIST}/tab.min.js`, tab.code)
+  const sizes = { whole: whole.sizes, first: first.sizes, rest: rest.sizes, tab: tab.sizes }
   writeFileSync(`${DIST}/sizes.json`, `${JSON.stringify(sizes, null, 2)}\n`)
   writeFileSync(`${DIST}/edge-worker.js`, (await bundleEdge(WORKER_ENTRY)).code)
   if (existsSync(`${ROOT}/demo/page.ts`)) await buildDemo(restName)
   if (existsSync(`${ROOT}/examples`)) await buildExamples()
   writeFileSync(`${DIST}/source.tgz`, await packSource(ROOT, `${about.name}-${about.version}`))
   const parts = { whole, first, rest }
-  if (!quiet) printSizes(parts)
+  if (!quiet) {
+    printSizes(parts)
+    console.log(`a node in a tab, with its edges: ${tab.sizes.gzipBytes} B gzipped`)
+  }
   for (const text of grown(figuresOf(parts))) {
     console.error(text)
     process.exitCode = 1

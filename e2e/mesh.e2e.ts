@@ -105,7 +105,7 @@ test('refuses an edge of another network by name, and at once', async () => {
   assert.ok(failure.afterMs < DONE_WITHIN_MS, 'waiting would not have helped')
 })
 
-test('gives RTC no ICE servers, and asks no server but the nodes', async () => {
+test('gives RTC the STUN of its nodes alone, and asks no server but the nodes', async () => {
   const stage = await openStage(2)
   const [a, b] = await Promise.all([stage.visit(0, 'room'), stage.visit(1, 'room')])
   await a.finds(b.id, stage.nodeId(1))
@@ -118,11 +118,16 @@ test('gives RTC no ICE servers, and asks no server but the nodes', async () => {
     assert.ok(configs.length > 0)
     // Left out is not enough: what makes the connections has servers of its own then.
     for (const { given, used } of configs) {
-      assert.equal([given?.iceServers, used.iceServers], [[], []])
+      assert.equal(given?.iceServers ?? 'none', used.iceServers)
     }
+    const urls = configs.flatMap(({ used }) => used.iceServers ?? []).flatMap(({ urls }) => urls)
+    assert.ok(
+      urls.length > 0 && urls.every((url) => /^stun:127\.0\.0\.1:\d+$/.test(url)),
+      `${urls}`,
+    )
   }
   const asked = [a, b].map(({ reached }) => [...reached].sort())
-  console.log(`no ICE servers; asked: ${JSON.stringify(asked)}`)
+  console.log(`ICE servers of the nodes; asked: ${JSON.stringify(asked)}`)
   // Its home, and perhaps the other node, as a standby or a witness.
   const nodes = stage.urls.flatMap((url) => [url, url.replace('http', 'ws')])
   assert.ok(asked.flat().every((origin) => nodes.includes(origin)))

@@ -9,6 +9,7 @@ import { checkTls, listenError } from './listen-error.ts'
 import { noDht } from './no-dht.ts'
 import { plain } from './pages.ts'
 import { openStore } from './store.ts'
+import { openUdp } from './udp.ts'
 
 export const runtime: Runtime = {
   name: 'bun',
@@ -20,6 +21,7 @@ export const runtime: Runtime = {
       ? (await import('./relayed.ts')).joinThroughRelay(options)
       : noDht('Bun'),
   dial: dialMesh,
+  openUdp,
   openStore,
 }
 

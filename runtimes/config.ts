@@ -1,7 +1,16 @@
 /** What a node can be told: each flag with its twin, its default, its meaning and its bounds. */
 
 import { SignalMeshError } from '../src/errors.ts'
-import { MAX_CONTACT_URLS, MAX_NAME_BYTES, MAX_PEERS, MAX_URL_BYTES } from '../src/limits.ts'
+import { isStunAt as isAt, isTurnUrl } from '../src/ice.ts'
+import {
+  MAX_CONTACT_URLS,
+  MAX_ICE_TEXT_BYTES,
+  MAX_NAME_BYTES,
+  MAX_PEERS,
+  MAX_STUN_AT_BYTES,
+  MAX_TURN_URLS,
+  MAX_URL_BYTES,
+} from '../src/limits.ts'
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from '../src/log.ts'
 import { isIpv4, listThat, oneOf, onOff, textThat, wholeNumber } from './flag-values.ts'
 import { type Env, type Flags, helpLines, parseFlags } from './flags.ts'
@@ -19,6 +28,10 @@ export interface Config {
   readonly noDht: boolean
   readonly relay: readonly string[]
   readonly dhtRelay: boolean
+  readonly stunPort: number | undefined
+  readonly stunPublic: string | undefined
+  readonly turnUrl: readonly string[]
+  readonly turnSecretFile: string | undefined
   readonly data: string | undefined
   readonly tlsCert: string | undefined
   readonly tlsKey: string | undefined
@@ -34,6 +47,9 @@ export interface Config {
 
 /** Where a node listens unless told otherwise. */
 export const DEFAULT_PORT = 4680
+
+/** RFC 8489, section 18.6. */
+export const DEFAULT_STUN_PORT = 3478
 
 const MAX_BOOTSTRAPS = 32
 const MAX_PROXIES = 32
@@ -99,6 +115,29 @@ const FLAGS: Flags<Config> = {
     ...onOff,
     about: 'Lends the DHT of --bootstrap to nodes that name this one by --relay',
   },
+  stunPort: {
+    ...port,
+    fallback: undefined,
+    about: `UDP port of STUN; 0: none. Default: ${DEFAULT_STUN_PORT}, or any free one if that is taken`,
+  },
+  stunPublic: {
+    ...textThat('host:port', isStunAt),
+    value: 'HOST:PORT',
+    fallback: undefined,
+    about: 'Where others reach its STUN. Default: the host of the first --public-url',
+  },
+  turnUrl: {
+    ...listThat(`up to ${MAX_TURN_URLS} turn: or turns: URLs`, isTurn, MAX_TURN_URLS),
+    value: 'URL,…',
+    fallback: [],
+    about: 'TURN servers to which edges of this node are let in. Default: none',
+  },
+  turnSecretFile: {
+    ...path,
+    value: 'FILE',
+    fallback: undefined,
+    about: 'The secret of the TURN servers (static-auth-secret of coturn)',
+  },
   data: {
     ...path,
     value: 'DIR',
@@ -157,6 +196,9 @@ export function parseConfig(argv: readonly string[], env: Env): Config {
   if ((settings.tlsCert === undefined) !== (settings.tlsKey === undefined)) {
     throw new SignalMeshError('BAD_CONFIG', 'Flags --tls-cert and --tls-key go together')
   }
+  if (settings.turnUrl.length > 0 !== (settings.turnSecretFile !== undefined)) {
+    throw new SignalMeshError('BAD_CONFIG', 'Flags --turn-url and --turn-secret-file go together')
+  }
   if (settings.dhtRelay && (settings.noDht || settings.bootstrap.length === 0)) {
     throw new SignalMeshError(
       'BAD_CONFIG',
@@ -196,6 +238,14 @@ function isName(text: string): boolean {
 function isHostPort(text: string): boolean {
   const match = /^[\w.-]+:(\d{1,5})$/.exec(text)
   return match !== null && Number(match[1]) >= 1 && Number(match[1]) <= 65_535
+}
+
+function isStunAt(text: string): boolean {
+  return isAt(text) && text.length <= MAX_STUN_AT_BYTES
+}
+
+function isTurn(text: string): boolean {
+  return isTurnUrl(text) && text.length <= MAX_ICE_TEXT_BYTES
 }
 
 function isIpv6(text: string): boolean {

@@ -5,6 +5,7 @@ import type { Runtime } from '../src/runtime.ts'
 import { listen } from './listen.ts'
 import { noDht } from './no-dht.ts'
 import { openStore } from './store.ts'
+import { openUdp } from './udp.ts'
 import { dialMesh } from './ws.ts'
 
 /**
@@ -22,5 +23,6 @@ export const runtime: Runtime = {
       ? (await import('./relayed.ts')).joinThroughRelay(options)
       : noDht('Deno'),
   dial: dialMesh,
+  openUdp,
   openStore,
 }

@@ -35,20 +35,26 @@ const ROOT = new URL(
   import.meta.url,
 )
 
+/** What a program has of its package within itself, where it has no folder. */
+export interface OwnFiles {
+  readonly about: Package
+  readonly files: ReadonlyMap<string, Uint8Array>
+}
+
 /** This process as a host. */
-export async function processHost(): Promise<Host> {
+export async function processHost(own?: OwnFiles): Promise<Host> {
   // Whoever read what this process prints may go; that is no reason to end without a goodbye.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   return {
     argv: process.argv.slice(2),
     env: process.env,
-    about: JSON.parse(await readOwn('package.json')) as Package,
+    about: own?.about ?? (JSON.parse(await readOwn('package.json')) as Package),
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     exit: (code) => process.exit(code),
     onStop,
     readText,
-    readBuild,
+    readBuild: own ? async () => own.files : readBuild,
     lanAddresses,
   }
 }
@@ -103,7 +109,7 @@ async function readOwn(path: string): Promise<string> {
 }
 
 /** The build, but for what it holds for the registries; a URL cannot say what is below it. */
-async function readBuild(): Promise<Map<string, Uint8Array>> {
+export async function readBuild(): Promise<Map<string, Uint8Array>> {
   if (ROOT.protocol !== 'file:') return new Map()
   return readFolder(fileURLToPath(new URL('dist', ROOT)), /^npm\//)
 }

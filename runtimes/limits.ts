@@ -46,6 +46,8 @@ export const LOOK_MAX_MS: number = 60 * SECOND_MS
 export const LOOKS_AT_START = 7
 /** A DHT bootstrap that has not answered by then is reported. */
 export const DHT_ANSWERS_MS: number = 3 * SECOND_MS
+/** Names of others that are looked up at once: half of the threads that Node has for this and for files. */
+export const MAX_LOOKUPS = 2
 /** A dial between two nodes has come to its end by then; the other's would only cross it. */
 export const DIAL_SETTLES_MS: number = 3 * SECOND_MS
 

@@ -3,6 +3,7 @@
 import type { Runtime } from '../src/runtime.ts'
 import { listen } from './listen.ts'
 import { openStore } from './store.ts'
+import { openUdp } from './udp.ts'
 import { dialMesh } from './ws.ts'
 
 export const runtime: Runtime = {
@@ -16,5 +17,6 @@ export const runtime: Runtime = {
       : (await import('./swarm.ts')).join(options),
   offerRelay: async (options) => (await import('./relayhost.ts')).offerRelay(options),
   dial: dialMesh,
+  openUdp,
   openStore,
 }

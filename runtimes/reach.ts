@@ -4,9 +4,20 @@ import type { LookupAddress } from 'node:dns'
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { reachOf } from '../src/authority.ts'
+import { systemClock } from '../src/clock.ts'
 import { SignalMeshError } from '../src/errors.ts'
 import type { DialOptions } from '../src/runtime.ts'
+import { fewAtOnce, type LookUp } from './names.ts'
 import { whyOf } from './why.ts'
+
+/** How names are looked up that the operator has given, and how those of others. */
+export interface LookUps {
+  readonly own: LookUp
+  readonly others: LookUp
+}
+
+const own: LookUp = (host) => lookup(host, { all: true })
+const LOOK_UPS: LookUps = { own, others: fewAtOnce(own, systemClock) }
 
 /**
  * Looks the host up. One local address among others is refused too: who answers for the name could
@@ -15,10 +26,11 @@ import { whyOf } from './why.ts'
  */
 export async function addressesOf(
   url: string,
-  { allowPrivate }: DialOptions,
+  { allowPrivate, isNamed }: DialOptions,
+  lookUps: LookUps = LOOK_UPS,
 ): Promise<[LookupAddress, ...LookupAddress[]]> {
   const host = new URL(url).hostname.replace(/^\[(.*)\]$/, '$1')
-  const found = await find(host)
+  const found = await find(host, isNamed ? lookUps.own : lookUps.others)
   const local = found.find(({ address }) => reachOf(address) !== 'public')
   if (!local || allowPrivate) return found
   throw new SignalMeshError(
@@ -27,11 +39,11 @@ export async function addressesOf(
   )
 }
 
-async function find(host: string): Promise<[LookupAddress, ...LookupAddress[]]> {
+async function find(host: string, lookUp: LookUp): Promise<[LookupAddress, ...LookupAddress[]]> {
   const family = isIP(host)
   if (family !== 0) return [{ address: host, family }]
   try {
-    const [first, ...more] = await lookup(host, { all: true })
+    const [first, ...more] = await lookUp(host)
     if (first) return [first, ...more]
   } catch (cause) {
     throw new SignalMeshError('HOME_UNREACHABLE', `Cannot look ${host} up: ${whyOf(cause)}`, {

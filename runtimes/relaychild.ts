@@ -7,6 +7,7 @@ import { openDht } from './dht.ts'
 import { type LentDht, lendDht, type RelaySocket } from './dhtrelay.ts'
 import { plainBytes } from './reason.ts'
 import { lentTo } from './relaylent.ts'
+import { createRelayTurns } from './relayturns.ts'
 
 /** What the node says: of sockets, by their numbers. */
 export type Order =
@@ -28,8 +29,6 @@ interface Client {
 }
 
 const clients = new Map<number, Client>()
-/** The socket whose frame is being read, for as long as what it does can throw at once. */
-let reading: number | undefined
 
 function say(word: Word, then?: () => void): void {
   // A parent that has gone is told of by `disconnect`.
@@ -73,16 +72,10 @@ function heed(dht: LentDht, order: Order): void {
     const lent = lentTo(dht, systemClock, (code) => leave(order.id, code))
     lendDht(lent, client.socket)
   } else if (order.do === 'close') leave(order.id, 'closed')
-  else {
-    reading = order.id
-    setImmediate(() => {
-      if (reading === order.id) reading = undefined
-    })
-    clients.get(order.id)?.tell('message', { data: order.bytes })
-  }
+  else clients.get(order.id)?.tell('message', { data: order.bytes })
 }
 
-function end(error: unknown): void {
+function end(error: unknown, reading: number | undefined): void {
   process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
   if (reading === undefined) process.exit(1)
   say({ say: 'blame', id: reading }, () => process.exit(1))
@@ -92,8 +85,9 @@ async function main(): Promise<void> {
   try {
     const [bootstrap = '', host] = process.argv.slice(2)
     const dht = await openDht({ bootstrap: bootstrap.split(','), ...(host && { host }) })
-    process.on('uncaughtException', end)
-    process.on('message', (order: Order) => heed(dht as unknown as LentDht, order))
+    const turns = createRelayTurns<Order>((order) => heed(dht as unknown as LentDht, order))
+    process.on('uncaughtException', (error) => end(error, turns.reading))
+    process.on('message', turns.push)
     process.on('disconnect', () => process.exit())
     process.on('SIGTERM', () => process.exit())
     process.stdout.write('{}\n')

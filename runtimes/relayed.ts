@@ -110,6 +110,7 @@ function stayAt(
   { clock, open }: RelayedGround,
   onServed: (swarm: Swarming) => void,
 ): Stay {
+  let socket: Socket | undefined
   let swarm: Swarming | undefined
   let served = false
   let over = false
@@ -120,32 +121,40 @@ function stayAt(
     over = true
     cancelTimer()
     swarm?.drop()
-    socket.close()
+    socket?.close()
     resolveEnded(served)
   }
   const cancelTimer = clock.after(RELAY_ANSWERS_MS, end)
-  const socket = open(url)
-  socket.binaryType = 'arraybuffer'
-  socket.addEventListener('close', end)
-  socket.addEventListener('error', end)
-  socket.addEventListener('message', ({ data }) => {
-    if (!(data instanceof ArrayBuffer) || data.byteLength > MAX_RELAY_FRAME_BYTES) end()
-  })
-  // In the same turn, or the relay's first words would find nobody.
-  socket.addEventListener('open', () => {
-    if (over) return
-    const dht = dhtThrough(socket, keyPair, end)
-    const { topic, protocol, onLink } = options
-    const relay = new URL(url).host
-    const waitingBytes = (): number => socket.bufferedAmount
-    swarm = swarmOn({ topic, protocol, onLink, dht, keyPair, relay, waitingBytes })
-    void swarm.listening.then(() => {
-      if (over || !swarm) return
-      served = true
-      cancelTimer()
-      onServed(swarm)
-    }, end)
-  })
+  const listen = (at: Socket): void => {
+    at.binaryType = 'arraybuffer'
+    at.addEventListener('close', end)
+    at.addEventListener('error', end)
+    at.addEventListener('message', ({ data }) => {
+      if (!(data instanceof ArrayBuffer) || data.byteLength > MAX_RELAY_FRAME_BYTES) end()
+    })
+    // In the same turn, or the relay's first words would find nobody.
+    at.addEventListener('open', () => {
+      if (over) return
+      const dht = dhtThrough(at, keyPair, end)
+      const { topic, protocol, onLink } = options
+      const relay = new URL(url).host
+      const waitingBytes = (): number => at.bufferedAmount
+      swarm = swarmOn({ topic, protocol, onLink, dht, keyPair, relay, waitingBytes })
+      void swarm.listening.then(() => {
+        if (over || !swarm) return
+        served = true
+        cancelTimer()
+        onServed(swarm)
+      }, end)
+    })
+  }
+  try {
+    socket = open(url)
+    listen(socket)
+  } catch {
+    // A URL that this runtime's WebSocket does not take is a relay that does not answer.
+    end()
+  }
   return { ended, end }
 }
 
@@ -153,6 +162,7 @@ function stayAt(
 function dhtUrl(url: string): string {
   const at = new URL(url)
   at.protocol = at.protocol.replace(/^http/, 'ws')
+  at.hash = ''
   if (!at.pathname.endsWith('/dht')) at.pathname = `${at.pathname.replace(/\/$/, '')}/dht`
   return at.href
 }

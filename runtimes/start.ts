@@ -4,12 +4,14 @@ import { SignalMeshError } from '../src/errors.ts'
 import { addressOf } from '../src/http.ts'
 import type { Log } from '../src/log.ts'
 import { createNode, type MeshNode } from '../src/node.ts'
-import type { RelayHost, Running, Runtime, Swarm } from '../src/runtime.ts'
+import type { RelayHost, Running, Runtime, Swarm, UdpPort } from '../src/runtime.ts'
 import { LINK_PROTOCOL, meshTopic } from '../src/topic.ts'
 import type { Config } from './config.ts'
 import type { Host } from './host.ts'
 import { readMembers } from './members.ts'
 import { finished, makePages, plain } from './pages.ts'
+import { openStun } from './stun.ts'
+import { turnFrom } from './turn.ts'
 
 export interface StartedNode {
   readonly id: string
@@ -35,6 +37,7 @@ export async function startNode(
   const members = await readMembers(config, host)
   const store = await runtime.openStore(config.data)
   const tls = await readTls(config, host)
+  const turn = await turnFrom(config, host)
   const files = await host.readBuild()
   const node = await createNode({
     network: config.network,
@@ -48,24 +51,27 @@ export async function startNode(
     trustProxy: config.trustProxy,
     members,
     lendsDht: config.dhtRelay,
+    ...(turn && { turn }),
     assets: await makePages(files, host.about),
     onFatal,
   })
   let running: Running | undefined
   let swarm: Swarm | undefined
   let relay: RelayHost | undefined
+  let stun: UdpPort | undefined
   const close = async (): Promise<void> => {
     await node.close()
     const left = swarm?.close()
     // Goodbyes to clients of the relay pass through it.
     if (relay) await left
-    await Promise.all([left, relay?.close(), running?.close()])
+    await Promise.all([left, relay?.close(), running?.close(), stun?.close()])
   }
   try {
     relay = await offerRelay(runtime, config, log)
     running = await listen(node, relay, runtime, config, log, tls)
     const urls = urlsOf(config, running.port, host.lanAddresses())
     node.setUrls(config.publicUrl.length > 0 ? config.publicUrl : urls)
+    stun = await openStun(node, runtime, config, log, new URL(urls[0] as string).hostname)
     swarm = await join(node, runtime, config, log)
     const built = files.has('demo/index.html')
     return { id: node.id, port: running.port, urls, kept: store.kept, built, close }

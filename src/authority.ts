@@ -26,6 +26,14 @@ export function acceptsAuthority(publicUrls: readonly string[], authority: strin
   return publicUrls.some((url) => authorityOf(url) === authority.toLowerCase())
 }
 
+/**
+ * Where edges of a node's own process reach it: a name that leads nowhere (RFC 6761), no node's but its.
+ * In two parts, for a label of a name has 63 characters at most.
+ */
+export function insideUrl(node: string): string {
+  return `https://${node.slice(0, 32)}.${node.slice(32)}.invalid`
+}
+
 /** Host and port of a URL, the port also where it is the scheme's own. */
 export function authorityOf(url: string): string {
   const { hostname, port, protocol } = new URL(url)
@@ -38,8 +46,13 @@ export function authorityOf(url: string): string {
  * must not be made to knock at addresses of its user's own network.
  */
 export function mayDial(home: string, url: string): boolean {
+  return URL.canParse(url) && reachesAsFar(authorityOf(url), authorityOf(home))
+}
+
+/** Whether the one authority reaches as far as the other. */
+export function reachesAsFar(authority: string, other: string): boolean {
   const rank = { loopback: 0, private: 1, public: 2 }
-  return URL.canParse(url) && rank[reachOf(authorityOf(url))] >= rank[reachOf(authorityOf(home))]
+  return rank[reachOf(authority)] >= rank[reachOf(other)]
 }
 
 /** What counts as one address: an IPv4 address, or the first half of an IPv6 one. */

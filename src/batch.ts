@@ -1,6 +1,15 @@
 /** A home's log on the wire: signed batches of changes, and signed heads that say where it stands. */
 
-import { badFrame, fromHex, type Reader, reader, toHex, type Writer, writer } from './bytes.ts'
+import {
+  badFrame,
+  fromHex,
+  type Reader,
+  reader,
+  toHex,
+  utf8,
+  type Writer,
+  writer,
+} from './bytes.ts'
 import {
   HASH_BYTES,
   hash,
@@ -18,11 +27,19 @@ import {
   MAX_HEAD_BYTES,
   MAX_OPS_PER_BATCH,
   MAX_RECORD_BYTES,
+  MAX_RUNTIME_BYTES,
   MAX_STUN_AT_BYTES,
   MAX_URL_BYTES,
   MAX_VIAS,
 } from './limits.ts'
-import { decodeAdvert, decodePresence, type EdgeRecord, endOfSigned, finish } from './records.ts'
+import {
+  decodeAdvert,
+  decodePresence,
+  type EdgeRecord,
+  type Extensions,
+  endOfSigned,
+  finish,
+} from './records.ts'
 
 const FORMAT = 1
 /** Where a head's beat stands: behind format, home, epoch and index. */
@@ -60,7 +77,7 @@ export interface Batch extends Position {
   readonly ops: readonly Op[]
 }
 
-/** How a node can be reached. */
+/** How a node can be reached, and on what it runs. */
 export interface Contact {
   /** Its key on the DHT, where it has one. */
   readonly dhtKey: Uint8Array | undefined
@@ -70,6 +87,8 @@ export interface Contact {
   readonly vias: readonly NodeId[]
   /** Host and port of its STUN, where it has one. */
   readonly stunAt?: string
+  /** The name of its runtime, if it says so: `node`, `deno`, `bun`, … */
+  readonly runtime?: string
 }
 
 export interface Head extends Position {
@@ -85,6 +104,9 @@ export interface Head extends Position {
   readonly edges: number
   readonly contact: Contact
 }
+
+/** Extensions of a head. */
+const EXTENSION = { runtime: 1 } as const
 
 const OP = { presence: 1, advert: 2, removePeer: 3, removeAdvert: 4 } as const
 
@@ -135,13 +157,14 @@ export function signHead(
 ): Head {
   const w = writer().u8(FORMAT).bytes(keys.publicKey).u64(fields.epoch).u64(fields.index)
   w.u64(fields.beat).bytes(fields.headHash).bytes(fields.stateHash).u32(fields.edges)
-  const { dhtKey, urls, vias, stunAt = '' } = fields.contact
+  const { dhtKey, urls, vias, stunAt = '', runtime } = fields.contact
   w.block(dhtKey ?? new Uint8Array(0)).u8(urls.length)
   for (const url of urls) w.text(url)
   w.u8(vias.length)
   for (const via of vias) w.bytes(fromHex(via))
   w.text(stunAt)
-  return decodeHead(finish(w, (body) => sign('head', networkId, body, keys)))
+  const said = runtime === undefined ? [] : ([[EXTENSION.runtime, utf8(runtime)]] as const)
+  return decodeHead(finish(w, (body) => sign('head', networkId, body, keys), new Map(said)))
 }
 
 /** @throws SignalMeshError `BAD_FRAME` */
@@ -153,8 +176,9 @@ export function decodeHead(bytes: Uint8Array): Head {
   const headHash = r.bytes(HASH_BYTES)
   const stateHash = r.bytes(HASH_BYTES)
   const edges = r.u32()
-  const contact = readContact(r)
-  endOfSigned(r)
+  const reached = readContact(r)
+  const runtime = readRuntime(endOfSigned(r))
+  const contact = runtime === undefined ? reached : { ...reached, runtime }
   const home = toHex(homeKey)
   return {
     kind: 'head',
@@ -226,6 +250,14 @@ function readContact(r: Reader): Contact {
   // A copy, for it is kept for longer than the frame that it came in.
   const own = { dhtKey: dhtKey.length ? dhtKey.slice() : undefined, urls, vias }
   return stunAt ? { ...own, stunAt } : own
+}
+
+/** What is no such name is skipped as if unknown: nodes that never heard of it take the head, too. */
+function readRuntime(extensions: Extensions): string | undefined {
+  const value = extensions.get(EXTENSION.runtime)
+  if (!value || value.length > MAX_RUNTIME_BYTES) return undefined
+  const name = String.fromCharCode(...value)
+  return /^[a-z0-9-]+$/.test(name) ? name : undefined
 }
 
 function writeOp(w: Writer, op: Op): void {

@@ -3,6 +3,7 @@
 import type { Contact, Position } from './batch.ts'
 import { createDigest, type Digest } from './digest.ts'
 import type { NodeId, PeerId } from './identity.ts'
+import { MAX_RUNTIMES_SHOWN } from './limits.ts'
 import type { Advert, EdgeRecord, Presence } from './records.ts'
 
 /** What one home says of one edge. */
@@ -45,6 +46,14 @@ export interface HomeState {
 export interface LastWord {
   readonly position: Position
   readonly beat: number
+}
+
+/** What homes say that they run on, by their ids; of so many that an answer stays small. */
+export function runtimesOf(homes: Iterable<HomeState>): Record<NodeId, string> {
+  const said = [...homes].flatMap(({ id, contact: { runtime } }) =>
+    runtime === undefined ? [] : [[id, runtime] as const],
+  )
+  return Object.fromEntries(said.slice(0, MAX_RUNTIMES_SHOWN))
 }
 
 /** A home of which nothing is known but that it began an epoch. */

@@ -128,9 +128,10 @@ export function createEdges(options: EdgesOptions): Edges {
       )
     }
     checkPresence(session, presence)
-    for (const advert of adverts) checkRecord(session, advert, presence.seq)
     log.checkRoom([presence, ...adverts])
+    // Before their signatures are checked: a proof costs its sender one, and this node one for each advert.
     countRecords(session.peer, 1 + adverts.length)
+    for (const advert of adverts) checkRecord(session, advert, presence.seq)
     if (replaced) forget(replaced)
     sessions.set(session.peer, session)
     const before = [...(log.state.claims.get(session.peer)?.adverts.keys() ?? [])]

@@ -51,7 +51,7 @@ export function writeIce(w: Writer, { servers, ttlMs }: IceOffer): Writer {
   return w
 }
 
-export function readIce(r: Reader): IceOffer {
+export function iceFrom(r: Reader): IceOffer {
   const ttlMs = r.u32()
   if (ttlMs > MAX_ICE_TTL_MS) throw badFrame(`servers for ${ttlMs} ms`)
   const count = r.u8()
@@ -66,7 +66,7 @@ export function encodeIce(offer: IceOffer): Uint8Array {
 /** @throws SignalMeshError `BAD_FRAME` */
 export function decodeIce(body: Uint8Array): IceOffer {
   const r = reader(body)
-  const offer = readIce(r)
+  const offer = iceFrom(r)
   r.end()
   return offer
 }
@@ -76,10 +76,11 @@ function readServer(r: Reader): IceServer {
   const host = iceHost(url)
   if (host === undefined) throw badFrame(`a server for ICE ${JSON.stringify(url)}`)
   // What opens a TURN server is for that one alone; a STUN server asks for nothing.
-  if (isTurnUrl(url) !== (username !== '' && credential !== '')) {
+  const isTurn = isTurnUrl(url)
+  if (isTurn !== (username !== '') || isTurn !== (credential !== '')) {
     throw badFrame('a server for ICE with the credentials of another kind')
   }
-  return username === '' && credential === '' ? { url } : { url, username, credential }
+  return isTurn ? { url, username, credential } : { url }
 }
 
 function text(r: Reader): string {

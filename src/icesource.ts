@@ -1,9 +1,10 @@
 /** Servers for ICE that a home names: STUN of its own and of neighbours that it has tried, and TURN. */
 
+import { reachesAsFar } from './authority.ts'
+import { toHex } from './bytes.ts'
 import type { Clock } from './clock.ts'
 import { randomBytes } from './crypto.ts'
 import type { Directory } from './directory.ts'
-import { toHex } from './bytes.ts'
 import { type IceOffer, type IceServer, NO_ICE, portOf } from './ice.ts'
 import type { NodeId } from './identity.ts'
 import {
@@ -77,10 +78,10 @@ export function createStuns({ clock, directory, neighbours }: StunsOptions): Stu
 
   const probe = (place: UdpAddress, entry: Probed): void => {
     const id = randomBytes(12)
-    entry.id = toHex(id)
+    const asked = toHex(id)
+    entry.id = asked
     entry.nextAtMs = clock.monotonicMs() + entry.waitMs
     port?.send(stunRequest(id), place)
-    const asked = entry.id
     clock.after(STUN_ANSWER_MS, () => {
       if (entry.id !== asked) return
       entry.id = undefined
@@ -129,8 +130,11 @@ export function createStuns({ clock, directory, neighbours }: StunsOptions): Stu
       }
     },
     offer: () => {
-      const others = shuffled([...probed.values()].filter(({ alive }) => alive))
-      const all = [...(port?.at ? [port.at] : []), ...others.map(({ place }) => textOf(place))]
+      const alive = [...probed.values()].filter((one) => one.alive)
+      const others = shuffled(alive.map(({ place }) => textOf(place)))
+      const own = port?.at
+      // Of what this node reaches, a private network may be its own alone.
+      const all = own ? [own, ...others.filter((at) => reachesAsFar(at, own))] : others
       const urls = [...new Set(all)].slice(0, MAX_STUN_OFFERED).map((at) => `stun:${at}`)
       return { servers: urls.map((url) => ({ url })), ttlMs: urls.length ? ICE_REFRESH_MS : 0 }
     },

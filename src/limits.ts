@@ -23,7 +23,7 @@ export const MAX_NOISE_BYTES: number = 65_535
 export const MAX_BATCH_BYTES: number = 31 * KIB
 /** Largest proof that a home lies: two of its batches, each behind its kind and its length. */
 export const MAX_PROOF_BYTES: number = 2 * MAX_BATCH_BYTES + 7
-/** Largest signed head, one of each node in every heartbeat; with a full contact block it takes 1,611 bytes. */
+/** Largest signed head, one of each node in every heartbeat; with a full contact block it takes 1,741 bytes. */
 export const MAX_HEAD_BYTES: number = 2 * KIB
 /** Largest extension area of a signed structure. */
 export const MAX_EXTENSION_BYTES: number = 256
@@ -55,6 +55,10 @@ export const MAX_CONTACT_URLS: number = 4
 export const MAX_VIAS: number = 3
 /** Longest URL in a contact block. */
 export const MAX_URL_BYTES: number = 256
+/** Longest name of a runtime in a head; the names that there are have four letters. */
+export const MAX_RUNTIME_BYTES = 16
+/** Homes whose runtime is shown at `/health`, which is asked for every few seconds: 5 KB of it. */
+export const MAX_RUNTIMES_SHOWN = 64
 
 /** Largest STUN request that is read: a binding request takes 20 bytes, one with all that RFC 8489 knows some 300. */
 export const MAX_STUN_BYTES = 548
@@ -257,6 +261,8 @@ export const EDGE_RECORDS_BURST: number = 4 * (1 + MAX_TOPICS_PER_EDGE)
 export const MAX_STUN_OFFERED = 4
 /** Servers for ICE that an edge takes of its home: so many of STUN, and as many URLs of TURN. */
 export const MAX_ICE_SERVERS = 8
+/** TURN URLs that a node names: UDP, TCP and TLS of one server, and one more. */
+export const MAX_TURN_URLS = 4
 /** Neighbours whose STUN a home tries in one heartbeat; it has 64 at most. */
 export const MAX_STUN_PROBES = 8
 /** Attributes that a STUN error names as not understood: so the answer stays near the size of the request. */
@@ -265,6 +271,10 @@ export const MAX_STUN_UNKNOWN = 4
 export const STUN_PER_SECOND: number = 20
 /** And at once: the pages behind one carrier's address that start together. */
 export const STUN_BURST: number = 200
+/** Credentials of TURN per second for one address group: an edge asks for them each few minutes. */
+export const TURN_PER_SECOND: number = 2
+/** And at once: as many edges as one address may have, after their home has gone. */
+export const TURN_BURST = 512
 /** STUN answers per second in all: a core takes some ten times as many. */
 export const STUN_TOTAL_PER_SECOND: number = 5_000
 /** And at once: two seconds of that, after a standstill. */
@@ -449,6 +459,10 @@ export const STUN_PROBE_MAX_MS: number = 16 * MINUTE_MS
 export const STUN_ANSWER_MS: number = 3 * SECOND_MS
 /** An edge asks again for servers for ICE after this long, or when those it has run out. */
 export const ICE_REFRESH_MS: number = 1 * HOUR_MS
+/** Credentials of a TURN server are good for this long: who copies them has little of them. */
+export const TURN_TTL_MS: number = 10 * MINUTE_MS
+/** And never sooner than this, whatever the home says. */
+export const ICE_AGAIN_MS: number = 1 * MINUTE_MS
 /** Longest time for which servers for ICE may be good: a day is beyond any need. */
 export const MAX_ICE_TTL_MS: number = 24 * HOUR_MS
 /** An edge that found no home by then gives up joining. */

@@ -3,7 +3,7 @@
 import { badFrame, type Reader, reader, toHex, type Writer, writer } from './bytes.ts'
 import { HASH_BYTES, KEY_BYTES, SIGNATURE_BYTES } from './crypto.ts'
 import { CODE_NUMBERS, codeOfNumber, type ErrorCode, SignalMeshError } from './errors.ts'
-import { type IceOffer, NO_ICE, readIce, writeIce } from './ice.ts'
+import { type IceOffer, NO_ICE, iceFrom, writeIce } from './ice.ts'
 import {
   MAX_DISCOVER,
   MAX_ERROR_TEXT_BYTES,
@@ -53,7 +53,7 @@ export interface Hello {
   /** What the node holds of the edge that the upgrade named. */
   readonly held: Presence | undefined
   /** STUN servers, so that an edge has them before its first offer. */
-  readonly ice: IceOffer
+  readonly ice?: IceOffer
 }
 
 /** What a node's first frame tells of a topic. */
@@ -72,7 +72,7 @@ export function encodeHello(hello: Hello): Uint8Array {
   for (const topic of hello.topics) {
     writeFound(w.bytes(topic.tag).u8(topic.hasPeer ? 1 : 0), topic)
   }
-  return writeIce(w.block(hello.held?.bytes ?? new Uint8Array(0)), hello.ice).done()
+  return writeIce(w.block(hello.held?.bytes ?? new Uint8Array(0)), hello.ice ?? NO_ICE).done()
 }
 
 export function decodeHello(frame: Uint8Array): Hello {
@@ -87,7 +87,7 @@ export function decodeHello(frame: Uint8Array): Hello {
   const topics = list(r, MAX_NAMED_TOPICS, () => readTopic(r))
   const bytes = r.block(MAX_RECORD_BYTES)
   const held = bytes.length ? decodePresence(bytes) : undefined
-  const ice = readIce(r)
+  const ice = iceFrom(r)
   // Later versions may add to the first frame of all, so what follows is skipped.
   return { versions, features, nodeKey, networks, challenge, nowMs, topics, held, ice }
 }
@@ -173,7 +173,7 @@ export function decodeWelcome(frame: Uint8Array): Welcome {
   const r = opened(frame, FRAME.welcome)
   const signature = r.bytes(SIGNATURE_BYTES)
   const otherHomes = list(r, MAX_OTHER_HOMES, () => r.text(MAX_URL_BYTES))
-  const ice = readIce(r)
+  const ice = iceFrom(r)
   r.end()
   return { signature, otherHomes, ice }
 }

@@ -2,13 +2,16 @@
 
 import type { Members } from './admission.ts'
 import { type Anchor, loadAnchors } from './anchors.ts'
-import { acceptsAuthority, authorityOf, mayDial } from './authority.ts'
+import { acceptsAuthority, authorityOf, insideUrl, mayDial } from './authority.ts'
+import { runtimesOf } from './claims.ts'
 import { type Clock, repeat, systemClock } from './clock.ts'
 import { createEdges } from './edges.ts'
 import { keepEpoch, loadEpoch } from './epoch.ts'
 import { asMeshError, SignalMeshError } from './errors.ts'
 import { type Counters, createForward } from './forward.ts'
 import { addressOf, answerHttp } from './http.ts'
+import { NO_ICE } from './ice.ts'
+import { createStuns, type StunPort } from './icesource.ts'
 import { loadIdentity, type NodeId } from './identity.ts'
 import {
   ANCHOR_AFTER_MS,
@@ -22,11 +25,13 @@ import type { Log } from './log.ts'
 import { createMesh, type Mesh } from './mesh.ts'
 import { runShared } from './muxhost.ts'
 import { keepPeers } from './peers.ts'
-import type { MeshLinkInfo, Runtime, Store, Swarm, UpgradeInfo } from './runtime.ts'
+import type { MeshLinkInfo, Runtime, Store, Swarm, UdpAddress, UpgradeInfo } from './runtime.ts'
 import { readNamed } from './samples.ts'
 import { runSession } from './session.ts'
 import { networkId, PROTOCOL_VERSION } from './topic.ts'
+import { createTurn, type TurnOptions } from './turn.ts'
 import { createUrlDials } from './urldials.ts'
+import { createViaDials } from './viadials.ts'
 import { ownVias } from './vias.ts'
 
 export interface NodeOptions {
@@ -44,12 +49,16 @@ export interface NodeOptions {
   readonly allowPrivate?: boolean
   /** Where edges reach this node from outside; then also the only authorities it answers to. */
   readonly publicUrls?: readonly string[]
+  /** Whether nobody reaches it but edges in its own process, at `insideUrl`; it is their only home. */
+  readonly isInside?: boolean
   /** Proxies whose X-Forwarded-For is believed: addresses, or `loopback`. */
   readonly trustProxy?: readonly string[]
   /** Nodes that the operator has named: they have reserved room, or the mesh is theirs alone. */
   readonly members?: Members
   /** Whether a DHT relay is offered beside this node. */
   readonly lendsDht?: boolean
+  /** TURN servers for edges that have proved themselves; default: none. */
+  readonly turn?: TurnOptions
   /** Static files: the demo page, the edge bundle, the source offer. */
   readonly assets?: (path: string) => Response | undefined
   /** The node has stopped by itself and says why: `DUPLICATE_NODE`. */
@@ -68,7 +77,12 @@ export interface Health {
   readonly dhtRelay: boolean
   readonly uptimeSeconds: number
   /** Homes and edges of the whole mesh, as this node sees it. */
-  readonly mesh: { readonly homes: number; readonly edges: number }
+  readonly mesh: {
+    readonly homes: number
+    readonly edges: number
+    /** What homes run on, by NodeId, as each has signed it; not of all in a large mesh. */
+    readonly runtimes: Readonly<Record<NodeId, string>>
+  }
   readonly signals: Readonly<Counters>
 }
 
@@ -80,6 +94,10 @@ export interface MeshNode {
   addLink(link: Link, info: MeshLinkInfo): void
   /** Lets the node dial others on demand. */
   useSwarm(swarm: Swarm): void
+  /** Gives it a UDP port for STUN; what comes to that goes to `onDatagram`. */
+  useStun(port: StunPort): void
+  /** Takes a datagram that came to that port. */
+  onDatagram(datagram: Uint8Array, from: UdpAddress): void
   /** Says where edges reach this node, once it listens. */
   setUrls(urls: readonly string[]): void
   health(): Health
@@ -113,6 +131,8 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
       dhtKey: swarm?.dhtKey,
       urls: urls.slice(0, MAX_CONTACT_URLS),
       vias: viasNow(),
+      runtime: options.runtime.name,
+      ...(stuns.at !== undefined && { stunAt: stuns.at }),
     }),
     onSignal: (frame, from) => forward.fromNode(frame, from),
     onLinked: (node) => forward.linked(node),
@@ -131,6 +151,8 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     },
   })
   const { directory } = mesh
+  const stuns = createStuns({ clock, directory, neighbours: mesh.neighbours })
+  const turn = options.turn && createTurn(options.turn, clock)
   const viasNow = (): NodeId[] => ownVias(directory, mesh.neighbours)
   const urlDials =
     options.dial &&
@@ -143,6 +165,14 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
       add: mesh.neighbours.add,
       isLinked: mesh.neighbours.has,
     })
+  const dialVia =
+    urlDials &&
+    createViaDials({
+      self: identity.id,
+      directory,
+      dialHome: urlDials.dialHome,
+      isLinked: mesh.neighbours.has,
+    })
   const edges = createEdges({
     identity,
     networkId: network,
@@ -151,9 +181,13 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     log: mesh.log,
     // Besides, the addresses at which it listens: not every local network has private ones.
     acceptsAuthority: (authority) =>
-      acceptsAuthority(publicUrls, authority) ||
-      urls.some((url) => authorityOf(url) === authority.toLowerCase()),
-    otherHomes: (authority) => otherHomes(directory.homes.values(), identity.id, authority),
+      options.isInside
+        ? authority === authorityOf(insideUrl(identity.id))
+        : acceptsAuthority(publicUrls, authority) ||
+          urls.some((url) => authorityOf(url) === authority.toLowerCase()),
+    otherHomes: (authority) =>
+      options.isInside ? [] : otherHomes(directory.homes.values(), identity.id, authority),
+    ice: { stun: stuns.offer, turn: (address) => turn?.(address) ?? NO_ICE },
     onSignal: (frame, session) => forward.fromEdge(frame, session.peerKey, session.remoteAddress),
   })
   const forward = createForward({
@@ -170,7 +204,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
       swarm?.connect(dhtKey)
       return swarm !== undefined
     },
-    ...(urlDials && { dialUrl: urlDials.dialHome }),
+    ...(urlDials && { dialUrl: (home) => urlDials.dialHome(home) ?? dialVia?.(home) }),
     giveUp: (dhtKey) => swarm?.forget(dhtKey),
   })
   const stopKeeping =
@@ -191,6 +225,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     mesh.sweep()
     anchors.keep(anchorsNow(mesh))
     forward.sweep()
+    stuns.sweep()
     mesh.beat()
   })
 
@@ -216,7 +251,11 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     edges: edges.count,
     dhtRelay: options.lendsDht ?? false,
     uptimeSeconds: Math.floor((clock.nowMs() - startedAtMs) / 1000),
-    mesh: { homes: directory.homes.size, edges: directory.size },
+    mesh: {
+      homes: directory.homes.size,
+      edges: directory.size,
+      runtimes: runtimesOf(directory.homes.values()),
+    },
     signals: forward.counters,
   })
 
@@ -250,6 +289,11 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
       for (const { node, dhtKey } of anchors.kept) if (mesh.admits(node)) joined.connect(dhtKey)
       mesh.beat()
     },
+    useStun: (port) => {
+      stuns.use(port)
+      mesh.beat()
+    },
+    onDatagram: stuns.receive,
     setUrls: (at) => {
       urls = publicUrls.length ? publicUrls : at
       mesh.beat()
@@ -284,10 +328,12 @@ function otherHomes(
   authority: string,
 ): string[] {
   const others = [...homes].filter(({ id }) => id !== self)
-  const urls = others.flatMap(({ contact }) =>
+  const reachable = others.flatMap(({ contact }) =>
     // A node with several addresses names the one that this edge can reach.
     contact.urls.filter((url) => mayDial(`ws://${authority}`, url)).slice(0, 1),
   )
+  // Each place once: homes cost nothing to make up, and all of them could name one.
+  const urls = [...new Map(reachable.map((url) => [authorityOf(url), url])).values()]
   for (let i = urls.length - 1; i > 0; i--) {
     const j = Math.floor(Math.random() * (i + 1))
     ;[urls[i], urls[j]] = [urls[j] as string, urls[i] as string]

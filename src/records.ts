@@ -127,9 +127,20 @@ export function isAuthentic(networkId: Uint8Array, record: EdgeRecord): boolean 
   )
 }
 
-/** Ends a structure: an empty extension area, then the signature over all before it. */
-export function finish(body: Writer, signBody: (body: Uint8Array) => Uint8Array): Uint8Array {
-  const bytes = body.u16(0).done()
+/** What a structure holds besides its fields: values of up to 255 bytes by their type. */
+export type Extensions = ReadonlyMap<number, Uint8Array>
+
+const NO_EXTENSIONS: Extensions = new Map()
+
+/** Ends a structure: its extension area, then the signature over all before it. */
+export function finish(
+  body: Writer,
+  signBody: (body: Uint8Array) => Uint8Array,
+  extensions: Extensions = NO_EXTENSIONS,
+): Uint8Array {
+  const area = writer()
+  for (const [type, value] of extensions) area.u8(type).u8(value.length).bytes(value)
+  const bytes = body.block(area.done()).done()
   return writer(bytes.length + SIGNATURE_BYTES)
     .bytes(bytes)
     .bytes(signBody(bytes))
@@ -138,17 +149,25 @@ export function finish(body: Writer, signBody: (body: Uint8Array) => Uint8Array)
 
 /**
  * Reads the extension area (type, length, value; unknown types are kept and ignored, unless they are
- * critical) and the signature, which has to be the last.
+ * critical) and the signature, which has to be the last. Gives the extensions, the last of each type.
  */
-export function endOfSigned(r: Reader): void {
-  const extensions = reader(r.block(MAX_EXTENSION_BYTES))
-  while (extensions.left > 0) {
-    const type = extensions.u8()
-    extensions.bytes(extensions.u8())
-    if (type >= CRITICAL) throw badFrame(`an unknown critical extension ${type}`)
-  }
+export function endOfSigned(r: Reader): Extensions {
+  const area = r.block(MAX_EXTENSION_BYTES)
+  const extensions = area.length > 0 ? readExtensions(reader(area)) : NO_EXTENSIONS
   r.bytes(SIGNATURE_BYTES)
   r.end()
+  return extensions
+}
+
+function readExtensions(area: Reader): Extensions {
+  const extensions = new Map<number, Uint8Array>()
+  while (area.left > 0) {
+    const type = area.u8()
+    const value = area.bytes(area.u8())
+    if (type >= CRITICAL) throw badFrame(`an unknown critical extension ${type}`)
+    extensions.set(type, value)
+  }
+  return extensions
 }
 
 /** Records outlive the frame they came in, and must not keep all of it in memory. */

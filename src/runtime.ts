@@ -65,6 +65,8 @@ export interface MeshLinkInfo {
 export interface DialOptions {
   /** Whether addresses of this machine or its network will do; else not even a name may lead there. */
   readonly allowPrivate: boolean
+  /** Whether the operator has named the URL, and not another node. */
+  readonly isNamed?: boolean
 }
 
 export interface Dialled {

@@ -15,7 +15,7 @@ import {
 } from './limits.ts'
 import type { Link } from './link.ts'
 import type { Log } from './log.ts'
-import type { MeshLinkInfo, Runtime } from './runtime.ts'
+import type { DialOptions, MeshLinkInfo, Runtime } from './runtime.ts'
 
 export interface UrlDialsOptions {
   readonly clock: Clock
@@ -69,11 +69,11 @@ export function createUrlDials(options: UrlDialsOptions): UrlDials {
 
   const dial = async (
     url: string,
-    allowPrivate: boolean,
+    how: DialOptions,
     wanted?: NodeId,
   ): Promise<NodeId | SignalMeshError> => {
     try {
-      const { link, remoteAddress } = await options.open(meshUrl(url), { allowPrivate })
+      const { link, remoteAddress } = await options.open(meshUrl(url), how)
       const info = { initiator: true, remoteAddress, ...(wanted !== undefined && { wanted }) }
       return await options.add(link, info)
     } catch (error) {
@@ -82,7 +82,7 @@ export function createUrlDials(options: UrlDialsOptions): UrlDials {
   }
 
   const dialOne = async (home: NodeId, url: string): Promise<void> => {
-    const failure = await dial(url, options.allowPrivate, home)
+    const failure = await dial(url, { allowPrivate: options.allowPrivate }, home)
     if (typeof failure === 'string') {
       pauses.delete(authorityOf(url))
       return
@@ -107,7 +107,7 @@ export function createUrlDials(options: UrlDialsOptions): UrlDials {
   }
 
   return {
-    dial: (url) => dial(url, options.allowPrivate || isLocal(url)),
+    dial: (url) => dial(url, { allowPrivate: options.allowPrivate || isLocal(url), isNamed: true }),
     dialHome: (home) => {
       const running = homes.get(home)
       if (running) return running

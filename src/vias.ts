@@ -37,7 +37,8 @@ export function createVias(directory: Directory, isLinked: (node: NodeId) => boo
 
 /**
  * The via nodes that a node names for itself: of those neighbours that others can reach, the ones up
- * for longest; those that dialled it come last, for an attacker may be among them.
+ * for longest; those that dialled it come last, for an attacker may be among them. Of one that was just
+ * dialled and has yet to say how it is reached, that much is known: the node's first word names it.
  */
 export function ownVias(
   directory: Directory,
@@ -45,11 +46,14 @@ export function ownVias(
 ): NodeId[] {
   const rank = (id: NodeId): number => (neighbours.linkOf(id)?.initiator ? 0 : 1)
   return neighbours.ids
-    .filter((id) => isReachable(directory.homes.get(id)?.contact))
+    .filter((id) => {
+      const contact = directory.homes.get(id)?.contact
+      return contact ? isReachable(contact) : neighbours.linkOf(id)?.initiator
+    })
     .sort((a, b) => rank(a) - rank(b))
     .slice(0, MAX_VIAS)
 }
 
-function isReachable(contact: Contact | undefined): boolean {
-  return contact !== undefined && (contact.dhtKey !== undefined || contact.urls.length > 0)
+function isReachable({ dhtKey, urls }: Contact): boolean {
+  return dhtKey !== undefined || urls.length > 0
 }

@@ -3,6 +3,7 @@
 import { parseConfig } from '../runtimes/config.ts'
 import type { Host } from '../runtimes/host.ts'
 import { runtime } from '../runtimes/node.ts'
+import { joinThroughRelay } from '../runtimes/relayed.ts'
 import { lentTo } from '../runtimes/relaylent.ts'
 import { createRelayQuotas } from '../runtimes/relayquotas.ts'
 import { startNode } from '../runtimes/start.ts'
@@ -57,6 +58,35 @@ test('who hands Hyperswarm no DHT would let it make one: there is one place, and
     ['runtimes/dht.ts', 'runtimes/swarming.ts'],
   )
   assert.match(makers[1]?.code ?? '', /new Hyperswarm\(\{\s*dht,/)
+})
+
+// --- a node before its relays ---
+
+test('a URL that is no socket’s is a relay that does not answer, and the node goes on', async () => {
+  const clock = manualClock()
+  const asked: string[] = []
+  const errors: string[] = []
+  const open = (url: string): never => {
+    asked.push(url)
+    throw new SyntaxError('no')
+  }
+  const swarm = await joinThroughRelay(
+    {
+      ...{ topic: KEY, protocol: '', bootstrap: [], onLink: () => {} },
+      relays: ['https://a.example/x#y', 'wss://b.example/dht'],
+      onError: ({ message }) => errors.push(message),
+    },
+    { clock, random: () => 0, open },
+  )
+  for (let i = 0; i < 3; i++) await clock.advance(1_000)
+  assert.equal(asked.slice(0, 3), [
+    'wss://a.example/x/dht',
+    'wss://b.example/dht',
+    'wss://a.example/x/dht',
+  ])
+  assert.is(errors.length, 1)
+  await swarm.close()
+  assert.is(clock.pending, 0)
 })
 
 // --- one relay is one group ---

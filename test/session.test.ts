@@ -24,7 +24,7 @@ import { type Link, linkPair } from '../src/link.ts'
 import { silentLog } from '../src/log.ts'
 import { decodeFound, FRAME, PING, PONG } from '../src/messages.ts'
 import { createNode } from '../src/node.ts'
-import { decodePresence } from '../src/records.ts'
+import { decodeAdvert, decodePresence } from '../src/records.ts'
 import { EDGE_METHOD } from '../src/rpc.ts'
 import { CLASS, classOf, encodeSignal, readControl } from '../src/signal.ts'
 import { networkId, topicTag } from '../src/topic.ts'
@@ -418,6 +418,13 @@ beside(
     const late = await join(0)
     assert.is(late.bye?.code, 'RATE_LIMITED')
     assert.ok((late.bye?.retryAfterMs ?? 0) > 0)
+    const forger = await rawEdge(mesh, node, { identity })
+    const forged = forger.advert(TAG).bytes.slice()
+    forged[forged.length - 1]! ^= 1
+    await forger.send(
+      forger.proof({ presence: forger.presence({ seq: ++seq }), adverts: [decodeAdvert(forged)] }),
+    )
+    assert.is(forger.bye?.code, 'RATE_LIMITED', 'no signature is checked above the rate')
     assert.not(raw.isClosed, 'who was there stays')
     await mesh.clock.advance(1000)
     assert.is(await ask(EDGE_METHOD.renew, raw.presence({ seq: ++seq })), TAKEN)

@@ -5,11 +5,12 @@ import { join, relative } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { type BuildOptions, build, type Metafile, type OutputFile, type Plugin } from 'esbuild'
 import { minifySync } from 'vite'
-import { standIns } from './stand-ins.ts'
+import { nodeStandIns, standIns } from './stand-ins.ts'
 
 const ROOT: string = join(import.meta.dirname, '..')
 const EDGE_ENTRY: string = `${ROOT}/src/edge/mod.ts`
 const REST_ENTRY: string = `${ROOT}/src/edge/rest.ts`
+const TAB_ENTRY: string = `${ROOT}/runtimes/tab.ts`
 /** The page's own name for what the second part takes from the first. */
 const CORE = 'core'
 
@@ -62,6 +63,18 @@ export async function bundleEdge(
     entryPoints: [entry],
     plugins: [inPlaceOf(modules), fetchingBy(REST_INSIDE), ...standIns],
     outfile: 'edge.min.js',
+  })
+  return bundleOf(outputFiles[0]?.text ?? '', Object.values(metafile.outputs))
+}
+
+/** Bundles the node that runs in a page, with its edges, as one module. */
+export async function bundleTab(entry: string = TAB_ENTRY): Promise<EdgeBundle> {
+  const { outputFiles, metafile } = await build({
+    ...OF_CLIENT,
+    inject: ['tools/shims/node-globals.ts'],
+    entryPoints: [entry],
+    plugins: [...nodeStandIns],
+    outfile: 'tab.min.js',
   })
   return bundleOf(outputFiles[0]?.text ?? '', Object.values(metafile.outputs))
 }

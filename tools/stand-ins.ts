@@ -6,7 +6,12 @@ import type { Plugin } from 'esbuild'
 
 const ROOT: string = join(import.meta.dirname, '..')
 
-const STAND_INS: readonly { readonly name: RegExp; readonly contents: string }[] = [
+interface StandIn {
+  readonly name: RegExp
+  readonly contents: string
+}
+
+const STAND_INS: readonly StandIn[] = [
   {
     name: /^sodium-universal(\/|$)/,
     contents: `import * as sodium from './src/edge/sodium.ts'
@@ -41,15 +46,37 @@ const STAND_INS: readonly { readonly name: RegExp; readonly contents: string }[]
   },
 ]
 
-const insteadOf: Plugin = {
-  name: 'stand-ins',
-  setup({ onResolve, onLoad }) {
-    for (const { name, contents } of STAND_INS) {
-      const namespace = `stand-in for ${name.source}`
-      onResolve({ filter: name }, () => ({ path: 'it', namespace }))
-      onLoad({ filter: /^/, namespace }, () => ({ contents, resolveDir: ROOT }))
-    }
+/** Of what @dxos/broadcast brings, it uses this in a node; its own code is as it came. */
+const STAND_INS_OF_NODES: readonly StandIn[] = [
+  {
+    name: /^@dxos\/codec-protobuf$/,
+    contents: `export * from './tools/shims/codec-protobuf.ts'`,
   },
+  // Its events have no listeners, and its ids and numbers are ours.
+  { name: /^@dxos\/async$/, contents: 'export class Event { emit() {} }' },
+  {
+    name: /^@dxos\/crypto$/,
+    contents: 'exports.randomBytes = (n) => Buffer.from(crypto.getRandomValues(new Uint8Array(n)))',
+  },
+  {
+    name: /^assert$/,
+    contents: 'module.exports = (good, text) => { if (!good) throw new Error(text) }',
+  },
+  { name: /^debug$/, contents: 'module.exports = () => () => {}; module.exports.formatters = {}' },
+  { name: /^b4a$/, contents: 'export default { from: (bytes) => Buffer.from(bytes) }' },
+]
+
+function insteadOf(all: readonly StandIn[]): Plugin {
+  return {
+    name: 'stand-ins',
+    setup({ onResolve, onLoad }) {
+      for (const { name, contents } of all) {
+        const namespace = `stand-in for ${name.source}`
+        onResolve({ filter: name }, () => ({ path: 'it', namespace }))
+        onLoad({ filter: /^/, namespace }, () => ({ contents, resolveDir: ROOT }))
+      }
+    },
+  }
 }
 
 /** Calls, over one line or more, of the method that only prints for who looks for a mistake. */
@@ -65,4 +92,9 @@ const withoutDebugging: Plugin = {
   },
 }
 
-export const standIns: readonly Plugin[] = [insteadOf, withoutDebugging]
+export const standIns: readonly Plugin[] = [insteadOf(STAND_INS), withoutDebugging]
+/** The same for a page that has a node too. */
+export const nodeStandIns: readonly Plugin[] = [
+  insteadOf([...STAND_INS_OF_NODES, ...STAND_INS]),
+  withoutDebugging,
+]

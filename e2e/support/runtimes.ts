@@ -43,16 +43,26 @@ function commandOf(runtime: RuntimeName, data: string): string[] {
 }
 
 /** Starts a node on a free port and waits until it can be reached. */
-export async function startOn(
+export function startOn(
   runtime: RuntimeName,
   args: readonly string[] = [],
   data: string = mkdtempSync(join(tmpdir(), 'mesh-')),
 ): Promise<RuntimeNode> {
-  const [command = '', ...rest] = commandOf(runtime, data)
+  return startBy(commandOf(runtime, data), runtime, args, data)
+}
+
+/** The same by a command of the test's own. */
+export async function startBy(
+  [command = '', ...rest]: readonly string[],
+  runtime: RuntimeName,
+  args: readonly string[],
+  data: string,
+  cwd: string = ROOT,
+): Promise<RuntimeNode> {
   const own = ['--log-format', 'json', '--log-level', 'warn', '--data', data, '--allow-private']
   const more = args.includes('--port') ? args : ['--port', '0', ...args]
   const child = spawn(command, [...rest, ...own, ...more], {
-    cwd: ROOT,
+    cwd,
     env: { PATH, HOME: process.env.HOME },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -68,7 +78,10 @@ export async function startOn(
     url: ready.url,
     nodeId: ready.nodeId,
     kill: async () => void (await end('SIGKILL')),
-    restart: (again = []) => startOn(runtime, ['--port', new URL(ready.url).port, ...again], data),
+    restart: (again = []) => {
+      const at = ['--port', new URL(ready.url).port, ...again]
+      return startBy([command, ...rest], runtime, at, data, cwd)
+    },
     stop: async () => {
       const code = await end('SIGTERM')
       rmSync(data, { recursive: true, force: true })

@@ -9,7 +9,7 @@ export interface Ahead {
   close(): void
 }
 
-export type AheadOptions = Pick<RtcOptions, 'config' | 'wrtc' | 'streams'>
+export type AheadOptions = Pick<RtcOptions, 'config' | 'wrtc' | 'streams' | 'servers'>
 
 /** Makes it at once; where that fails the call is told, when it makes its own. */
 export function makeAhead(makeRtc: MakeRtc, options: AheadOptions): Ahead {

@@ -221,13 +221,19 @@ export function createCalls(options: CallsOptions): Calls {
     remove(call)
   }
 
-  /** A peer calls once at a time in a topic; one that did not keep to that could ring in all places. */
+  /**
+   * A peer calls once at a time in a topic; one that did not keep to that could ring in all places. The
+   * last but one is let be: it may be the newer, and the other have been held up on its way.
+   */
   const supersede = (call: Call): void => {
-    for (const other of [...calls.values()]) {
-      const isSame = other !== call && other.peer === call.peer && other.tag === call.tag
-      if (!isSame || other.initiator || other.refused || other.connection) continue
-      if (!attempts.of(other)) other.hangUp(new SignalMeshError('REPLACED', 'The peer calls anew'))
-    }
+    const [eldest, ...more] = [...calls.values()].filter(
+      (other) =>
+        !(other === call || other.initiator || other.refused || other.connection) &&
+        other.peer === call.peer &&
+        other.tag === call.tag &&
+        !attempts.of(other),
+    )
+    if (more.length) eldest?.hangUp(new SignalMeshError('REPLACED', 'The peer calls anew'))
   }
 
   const answer = async (call: Call): Promise<void> => {

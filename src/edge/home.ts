@@ -2,6 +2,7 @@
 
 import { toHex } from '../bytes.ts'
 import { asMeshError, SignalMeshError } from '../errors.ts'
+import type { IceOffer } from '../ice.ts'
 import type { NodeId, PeerId } from '../identity.ts'
 import { MAX_NAMED_TOPICS, WAKE_AGAIN_MS } from '../limits.ts'
 import type { Link } from '../link.ts'
@@ -35,6 +36,8 @@ export interface HomeOptions extends OwnRecordsOptions {
   readonly wakes?: Wakes | undefined
   onSignal(frame: Uint8Array): void
   onPush(frame: Uint8Array): void
+  onStun(offer: IceOffer, url: string): void
+  onTurn(offer: IceOffer, url: string): void
   onStatus(status: HomeStatus): void
   /** The peer of whom the next home's first frame is to tell, if any. */
   wanted(): PeerId | undefined

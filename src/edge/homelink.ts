@@ -2,6 +2,7 @@
 
 import { toHex } from '../bytes.ts'
 import { asMeshError, SignalMeshError } from '../errors.ts'
+import { type IceOffer, NO_ICE } from '../ice.ts'
 import type { NodeId } from '../identity.ts'
 import { keepAlive } from '../keepalive.ts'
 import { EDGE_PROOF_MS } from '../limits.ts'
@@ -17,6 +18,10 @@ export interface HomeLinkOptions extends OwnRecordsOptions {
   readonly records: OwnRecords
   onSignal(frame: Uint8Array): void
   onPush(frame: Uint8Array): void
+  /** A node that the edge answers tells of STUN, before it has proved itself. */
+  onStun(offer: IceOffer, url: string): void
+  /** The home tells of TURN. */
+  onTurn(offer: IceOffer, url: string): void
 }
 
 export interface HomeLinkEvents {
@@ -98,6 +103,7 @@ export function attendHome(
   let cancelProof = withinProofTime()
 
   const answer = (to: Heard): void => {
+    options.onStun(to.hello.ice ?? NO_ICE, url)
     greeting = greet({ ...options, url }, to)
     send(greeting.proof)
     events.onGreeted(greeting.told)
@@ -114,7 +120,8 @@ export function attendHome(
         events.onReady()
       }
     } else if (frame[0] === FRAME.welcome && greeting && !isOpen) {
-      const { otherHomes } = greeting.readWelcome(frame)
+      const { otherHomes, ice = NO_ICE } = greeting.readWelcome(frame)
+      options.onTurn(ice, url)
       openedAtMs = clock.nowMs()
       events.onOpen(otherHomes)
     } else if (!isOpen) throw new SignalMeshError('BAD_FRAME', 'It spoke out of turn')

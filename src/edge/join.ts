@@ -20,6 +20,7 @@ import type { Connection } from './connection.ts'
 import { createEvents, report } from './events.ts'
 import type { Told } from './greeting.ts'
 import { createHome } from './home.ts'
+import { createIce, type Ice } from './ice.ts'
 import { openInfo, sealInfo } from './info.ts'
 import { createKnown, type Known } from './known.ts'
 import type { Edge, EdgeEvents, Peer } from './mod.ts'
@@ -93,6 +94,12 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     found,
     isIn: (tag) => topics.has(tag),
   })
+  const ice = createIce({
+    clock,
+    wanted: options.iceServers,
+    request: (method, body) => home.request(method, body),
+    url: () => home.status.url,
+  })
   const rooms = createRooms(identity.id, clock)
   const home = createHome({
     urls: homeUrls(options.urls),
@@ -107,6 +114,8 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     wanted: () => first?.id.toLowerCase(),
     onSignal: (frame) => calls.receive(frame),
     onPush: (frame) => watches.receive(frame),
+    onStun: ice.greeted,
+    onTurn: ice.welcomed,
     onStatus: (status) => {
       if (status.state !== 'open') told = { topics: [] }
       events.emit('home', status)
@@ -128,14 +137,17 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     },
   })
   // Its offer is ready by the time that the socket is open.
-  const ahead = first && makeAhead(ground.makeRtc, aheadOptions(options))
+  const ahead =
+    first && makeAhead(ground.makeRtc, { ...aheadOptions(options, ice), servers: ice.named })
   const calls = createCalls({
     networkId: id,
     identity,
     boxKeys,
     clock,
     makeRtc: ahead?.makeRtc ?? ground.makeRtc,
-    config: rtcConfig(options),
+    get config() {
+      return rtcConfig(options, ice)
+    },
     wrtc: options.wrtc,
     hasRtc: () => options.wrtc !== undefined || (ground.hasRtc?.() ?? true),
     presence: () => home.presence,
@@ -192,6 +204,7 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     calls.close()
     ahead?.close()
     watches.close()
+    ice.close()
     home.close()
   }
   const onAbort = (): void => {
@@ -362,15 +375,15 @@ function ask(
   })
 }
 
-function aheadOptions(options: JoinOptions): AheadOptions {
+function aheadOptions(options: JoinOptions, ice: Ice): AheadOptions {
   const { connect, wrtc } = options
   const streams = connect?.stream ? [connect.stream] : []
-  return { config: rtcConfig(options), wrtc, streams }
+  return { config: rtcConfig(options, ice), wrtc, streams }
 }
 
-function rtcConfig(options: JoinOptions): RTCConfiguration {
+function rtcConfig(options: JoinOptions, { servers }: Ice): RTCConfiguration {
   return {
-    iceServers: [...(options.iceServers ?? [])],
+    iceServers: servers,
     ...(options.iceTransportPolicy ? { iceTransportPolicy: options.iceTransportPolicy } : {}),
   }
 }

@@ -29,8 +29,13 @@ export interface JoinOptions {
   readonly connect?: ConnectOptions & { readonly id: PeerId }
   /** 32 bytes of seed; without it a new PeerId for this session. */
   readonly identity?: Uint8Array
-  /** STUN and TURN servers. Default: none of anybody's. */
-  readonly iceServers?: readonly RTCIceServer[]
+  /**
+   * STUN and TURN servers. Default: those that the home names, of the mesh's own nodes. A list replaces
+   * them, an empty one with none; a function makes a list of what is offered, for each connection.
+   */
+  readonly iceServers?:
+    | readonly RTCIceServer[]
+    | ((offered: readonly RTCIceServer[]) => readonly RTCIceServer[])
   readonly iceTransportPolicy?: RTCIceTransportPolicy
   /** An implementation of WebRTC where the runtime has none: the default export of `@roamhq/wrtc`. */
   readonly wrtc?: object
@@ -109,9 +114,7 @@ export function checkJoin(options: JoinOptions): void {
   if (topics.length > MAX_TOPICS_PER_EDGE) {
     throw new SignalMeshError('TOO_MANY', `An edge has at most ${MAX_TOPICS_PER_EDGE} topics`)
   }
-  if (!Array.isArray(iceServers) || !iceServers.every(isIceServer)) {
-    throw bad('iceServers', 'a list of objects with "urls"')
-  }
+  if (typeof iceServers !== 'function') checkIceServers(iceServers)
   if (iceTransportPolicy !== 'all' && iceTransportPolicy !== 'relay') {
     throw bad('iceTransportPolicy', '"all" or "relay"')
   }
@@ -124,6 +127,12 @@ export function checkJoin(options: JoinOptions): void {
   }
   checkAbortSignal(signal)
   if (options.connect !== undefined) checkConnect(options.connect?.id, options.connect)
+}
+
+export function checkIceServers(iceServers: unknown): void {
+  if (!Array.isArray(iceServers) || !iceServers.every(isIceServer)) {
+    throw bad('iceServers', 'a list of objects with "urls", or a function that makes one')
+  }
 }
 
 /** simple-peer takes these from it. */

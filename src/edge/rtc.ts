@@ -11,6 +11,8 @@ export type RtcPath = 'local' | 'direct' | 'turn'
 export interface RtcOptions {
   readonly initiator: boolean
   readonly config: RTCConfiguration
+  /** Servers that are not known yet: the first description waits for them. */
+  readonly servers?: Promise<RTCIceServer[]> | undefined
   /** An implementation of WebRTC where the runtime has none. */
   readonly wrtc?: object | undefined
   /** Streams to send from the first description on. */
@@ -56,6 +58,7 @@ export const makeRtc: MakeRtc = (options) => {
     iceCompleteTimeout: 1,
     ...(options.wrtc ? { wrtc: options.wrtc } : {}),
   })
+  if (options.servers) awaitServers(peer._pc, options.config, options.servers)
   // It asks for the addresses before it says that it is open, and nobody asks it for them.
   peer.getStats = (done) => done(null, [{ type: 'candidate-pair', selected: true }])
   let failure: SignalMeshError | undefined
@@ -128,6 +131,23 @@ export const makeRtc: MakeRtc = (options) => {
     path: () => pathOf(peer._pc),
     close: () => peer.destroy(),
     connection: peer._pc,
+  }
+}
+
+/** Gathering begins with the first description, and asks those servers that are known by then. */
+function awaitServers(
+  connection: RTCPeerConnection,
+  config: RTCConfiguration,
+  servers: Promise<RTCIceServer[]>,
+): void {
+  const set = servers
+    .then((iceServers) => connection.setConfiguration({ ...config, iceServers }))
+    // Some runtimes cannot change them: then it has those that it was made with.
+    .catch(() => undefined)
+  const describe = connection.setLocalDescription.bind(connection)
+  connection.setLocalDescription = async (description?: RTCLocalSessionDescriptionInit) => {
+    await set
+    return describe(description)
   }
 }
 

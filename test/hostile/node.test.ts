@@ -12,7 +12,8 @@ import {
   NEW_HOMES_PER_SECOND,
 } from '../../src/limits.ts'
 import { linkPair } from '../../src/link.ts'
-import { FRAME } from '../../src/messages.ts'
+import { decodeWelcome, FRAME } from '../../src/messages.ts'
+import type { MeshNode } from '../../src/node.ts'
 import { NODE_METHOD } from '../../src/rpc.ts'
 import {
   forgedPresence,
@@ -26,8 +27,8 @@ import {
 } from '../fixtures/samples.ts'
 import { assert, suite } from '../harness/suite.ts'
 import { gossipOf } from '../limits/ground.ts'
-import { during } from '../support/mesh.ts'
-import { codeOf } from '../support/rawedge.ts'
+import { during, testMesh } from '../support/mesh.ts'
+import { codeOf, provenEdge } from '../support/rawedge.ts'
 import { besides, ROOM, type Scene } from './support/beside.ts'
 import { DATA, hostileNode } from './support/hostilenode.ts'
 import { foundBy } from './support/tools.ts'
@@ -293,5 +294,17 @@ beside(
     }
   },
 )
+
+test('homes that all name one victim send an edge there no more often than one would', async () => {
+  const mesh = await testMesh(8)
+  const [node, honest, ...liars] = mesh.nodes as [MeshNode, MeshNode, ...MeshNode[]]
+  for (const [i, liar] of liars.entries()) liar.setUrls([`https://victim.example/${i}`])
+  await mesh.clock.advance(HEARTBEAT_MS)
+  const edge = await provenEdge(mesh, node)
+  const { otherHomes } = decodeWelcome(edge.ofKind(FRAME.welcome)[0] as Uint8Array)
+  assert.is(otherHomes.length, 2)
+  assert.ok(otherHomes.includes(mesh.urlOf(honest)))
+  await mesh.close()
+})
 
 test.run()

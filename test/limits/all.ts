@@ -8,6 +8,7 @@ import { dials } from './dials.ts'
 import { edgeSide } from './edge-side.ts'
 import { edgeTimes } from './edge-times.ts'
 import { heard } from './heard.ts'
+import { ice } from './ice.ts'
 import { links } from './links.ts'
 import { logs } from './logs.ts'
 import { nodeTimes } from './node-times.ts'
@@ -56,6 +57,7 @@ export const coreCases: readonly Cases[] = [
   urls,
   shared,
   stun,
+  ice,
 ]
 
 /** Cases of `runtimes/limits.ts`. */

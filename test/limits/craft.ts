@@ -89,11 +89,12 @@ export function craftHead(
   fields: {
     urls?: readonly string[]
     vias?: number
+    stunAt?: string
     dhtKeyBytes?: number
     extensionBytes?: number
   },
 ): Uint8Array {
-  const { urls = [], vias = 0, dhtKeyBytes = 0, extensionBytes = 0 } = fields
+  const { urls = [], vias = 0, stunAt = '', dhtKeyBytes = 0, extensionBytes = 0 } = fields
   const w = writer(1024).u8(1).bytes(home.keys.publicKey).u64(epoch).u64(0).u64(1)
   w.bytes(NO_HASH).bytes(stateAfter([])).u32(0).block(new Uint8Array(dhtKeyBytes)).u8(urls.length)
   for (const url of urls) w.text(url)
@@ -103,8 +104,14 @@ export function craftHead(
     w
       .u8(vias)
       .bytes(new Uint8Array(vias * KEY_BYTES))
+      .text(stunAt)
       .block(extension(extensionBytes)),
   )
+}
+
+/** Host and port of a STUN server, so long. */
+export function stunAtOf(bytes: number): string {
+  return `${'h'.repeat(bytes - 5)}:3478`
 }
 
 /** A URL of so many bytes. */

@@ -8,6 +8,7 @@ import { createOwnRecords } from '../../src/edge/records.ts'
 import { createRinging, type Ringing } from '../../src/edge/ringing.ts'
 import type { MakeRtc } from '../../src/edge/rtc.ts'
 import { SignalMeshError } from '../../src/errors.ts'
+import { NO_ICE } from '../../src/ice.ts'
 import { RING_KNOCK_MS } from '../../src/limits.ts'
 import { type Link, linkPair } from '../../src/link.ts'
 import { FRAME } from '../../src/messages.ts'
@@ -158,6 +159,8 @@ function homeOf(clock: ManualClock, onRenewal: () => void): Link {
     admit: () => () => undefined,
     acceptsAuthority: () => true,
     sample: () => ({ topics: [], held: undefined }),
+    stun: () => NO_ICE,
+    turn: () => NO_ICE,
     otherHomes: () => [],
     join: () => undefined,
     leave: () => undefined,

@@ -9,6 +9,7 @@ import { watchWakes } from '../../src/edge/waking.ts'
 import { createEdges } from '../../src/edges.ts'
 import { SignalMeshError } from '../../src/errors.ts'
 import type { HomeLog } from '../../src/homelog.ts'
+import { NO_ICE } from '../../src/ice.ts'
 import { PING_AFTER_MS } from '../../src/limits.ts'
 import { linkPair } from '../../src/link.ts'
 import { FRAME, PONG } from '../../src/messages.ts'
@@ -58,6 +59,8 @@ export const reconnecting: Cases = {
       clock,
       admit: () => () => undefined,
       sample: () => ({ topics: [], held: undefined }),
+      stun: () => NO_ICE,
+      turn: () => NO_ICE,
     }
     const named = { tags: [], peer: undefined, isStandby: true }
     runSession(far, '192.0.2.1', host as unknown as SessionHost, named)

@@ -7,9 +7,11 @@ import { LINKED_CHECK_MS } from '../../runtimes/limits.ts'
 import { untilLinked } from '../../runtimes/local-mesh.ts'
 import { keepLooking } from '../../runtimes/looks.ts'
 import { main } from '../../runtimes/main.ts'
+import { fewAtOnce } from '../../runtimes/names.ts'
 import { runtime } from '../../runtimes/node.ts'
+import { manualClock } from '../../src/clock.ts'
 import { assert } from '../harness/suite.ts'
-import { type Cases, changesAfter, changesAt, holds, outcomeOf } from './case.ts'
+import { type Cases, caps, changesAfter, changesAt, holds, outcomeOf } from './case.ts'
 import { hurried, timersOf } from './hurried.ts'
 
 const DEAF = '../test/fixtures/deaf.ts'
@@ -28,6 +30,15 @@ export const runtimeWaits: Cases = {
   LINKED_CHECK_MS: holds('parts two questions', 'asked again', async (ms) => {
     const { delays } = await timersOf(() => metWithin(0))
     return delays.includes(ms) ? 'asked again' : `${delays}`
+  }),
+  MAX_LOOKUPS: caps((count) => {
+    let running = 0
+    const lookUp = fewAtOnce(() => {
+      running += 1
+      return new Promise(() => undefined)
+    }, manualClock())
+    for (let i = 0; i < count; i++) lookUp('a.example').catch(() => undefined)
+    return `${running}`
   }),
   DIAL_SETTLES_MS: changesAt('refused', 'made', (ms) => {
     const { now } = Date

@@ -1,19 +1,22 @@
 /** Cases of the sizes: what one frame, signal, record, batch, head or name may hold. */
 
 import { reasonBytes } from '../../runtimes/reason.ts'
-import { decodeHead } from '../../src/batch.ts'
+import { decodeHead, signHead } from '../../src/batch.ts'
 import { concat, fromHex, writer } from '../../src/bytes.ts'
+import { emptyHome, runtimesOf } from '../../src/claims.ts'
 import { manualClock, settle } from '../../src/clock.ts'
 import { boxKeyPair } from '../../src/crypto.ts'
 import { makeConnection } from '../../src/edge/connection.ts'
 import type { Rtc } from '../../src/edge/rtc.ts'
 import type { SignalMeshError } from '../../src/errors.ts'
+import { decodeIce, encodeIce } from '../../src/ice.ts'
 import { type Identity, makeIdentity } from '../../src/identity.ts'
 import {
   MAX_CONTACT_URLS,
   MAX_EXTENSION_BYTES,
   MAX_INFO_BYTES,
   MAX_RECORD_BYTES,
+  MAX_STUN_AT_BYTES,
   MAX_URL_BYTES,
   MAX_VIAS,
 } from '../../src/limits.ts'
@@ -24,12 +27,12 @@ import { EDGE_METHOD, NODE_METHOD } from '../../src/rpc.ts'
 import { REPLY } from '../../src/snapshots.ts'
 import { createSupply } from '../../src/supply.ts'
 import { topicTag } from '../../src/topic.ts'
-import { testHome } from '../fixtures/samples.ts'
+import { NETWORK, testHome } from '../fixtures/samples.ts'
 import { assert } from '../harness/suite.ts'
 import { during } from '../support/mesh.ts'
 import { provenEdge } from '../support/rawedge.ts'
 import { type Cases, caps, changesAfter, outcomeOf, refuses, TAKEN } from './case.ts'
-import { craftAdvert, craftHead, craftSizedBatch, urlOf } from './craft.ts'
+import { craftAdvert, craftHead, craftSizedBatch, stunAtOf, urlOf } from './craft.ts'
 import { asked, beside, gossipOf, signalTo, stranger } from './ground.ts'
 
 const TAG = topicTag('test', 'another room')
@@ -86,11 +89,12 @@ export const sizes: Cases = {
       craftHead(home, epoch, {
         urls: Array(MAX_CONTACT_URLS).fill(urlOf(MAX_URL_BYTES)),
         vias: MAX_VIAS,
+        stunAt: stunAtOf(MAX_STUN_AT_BYTES),
         dhtKeyBytes: 32,
         extensionBytes: MAX_EXTENSION_BYTES,
       })
     assert.is(await multicast('head', full), TAKEN)
-    assert.is(full(makeIdentity(), 1).length, 1_611)
+    assert.is(full(makeIdentity(), 1).length, 1_741)
     return lookedInto(decodeHead, bytes)
   }),
   MAX_BATCH_BYTES: refuses('BAD_FRAME', (bytes) =>
@@ -150,12 +154,47 @@ export const sizes: Cases = {
       craftHead(home, epoch, { urls: Array(count).fill('http://node.example/') }),
     ),
   ),
+  MAX_STUN_AT_BYTES: refuses('BAD_FRAME', (bytes) =>
+    multicast('head', (home, epoch) => craftHead(home, epoch, { stunAt: stunAtOf(bytes) })),
+  ),
+  MAX_ICE_TEXT_BYTES: refuses('BAD_FRAME', (bytes) =>
+    outcomeOf(() =>
+      decodeIce(encodeIce({ servers: [{ url: `stun:${'h'.repeat(bytes - 5)}` }], ttlMs: 1 })),
+    ),
+  ),
+  MAX_ICE_SERVERS: refuses('BAD_FRAME', (count) =>
+    outcomeOf(() =>
+      decodeIce(encodeIce({ servers: Array(count).fill({ url: 'stun:a' }), ttlMs: 1 })),
+    ),
+  ),
+  MAX_ICE_TTL_MS: refuses('BAD_FRAME', (ttlMs) =>
+    outcomeOf(() => decodeIce(encodeIce({ servers: [], ttlMs }))),
+  ),
   MAX_VIAS: refuses('BAD_FRAME', (vias) =>
     multicast('head', (home, epoch) => craftHead(home, epoch, { vias })),
   ),
   MAX_URL_BYTES: refuses('BAD_FRAME', (bytes) =>
     multicast('head', (home, epoch) => craftHead(home, epoch, { urls: [urlOf(bytes)] })),
   ),
+  MAX_RUNTIME_BYTES: changesAfter(
+    'shown',
+    'skipped',
+    (bytes) => {
+      const { identity, log } = testHome(50)
+      const contact = { dhtKey: undefined, urls: [], vias: [], runtime: 'x'.repeat(bytes) }
+      const head = signHead(NETWORK, identity.keys, log.head(contact))
+      return head.contact.runtime === contact.runtime ? 'shown' : 'skipped'
+    },
+    'bytes',
+  ),
+  MAX_RUNTIMES_SHOWN: caps((count) => {
+    const homes = Array.from({ length: count }, (_, i) => {
+      const home = emptyHome(`${i}`, 0, 0)
+      home.contact = { ...home.contact, runtime: 'node' }
+      return home
+    })
+    return `${Object.keys(runtimesOf(homes)).length}`
+  }),
 }
 
 /** An edge advertises with this; `taken`, or the code of the answer. */

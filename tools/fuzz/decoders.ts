@@ -17,6 +17,7 @@ import { decodeProof as decodeCharge, isProved, peekProof } from '../../src/equi
 import { SignalMeshError } from '../../src/errors.ts'
 import { readPacket } from '../../src/gossip.ts'
 import { addressOf } from '../../src/http.ts'
+import { decodeIce, encodeIce, NO_ICE } from '../../src/ice.ts'
 import { MAX_FRAME_BYTES } from '../../src/limits.ts'
 import {
   decodeBye,
@@ -42,7 +43,7 @@ import {
   readControl,
   sealedHeader,
 } from '../../src/signal.ts'
-import { answerStun } from '../../src/stun.ts'
+import { answerStun, stunAnswerId } from '../../src/stun.ts'
 import { encodeWord, readWord } from '../../src/tree.ts'
 import { NETWORK, sampleParts, samples } from '../../test/fixtures/samples.ts'
 import stunVectors from '../../test/vectors/stun.json' with { type: 'json' }
@@ -142,6 +143,17 @@ const decoders: Readonly<Record<string, Decoder>> = {
   welcome: {
     seeds: [samples.welcome],
     decode: (bytes) => sameAgain(encodeWelcome(decodeWelcome(bytes)), bytes),
+  },
+  ice: {
+    seeds: [samples.ice, encodeIce(NO_ICE)],
+    decode: (bytes) => sameAgain(encodeIce(decodeIce(bytes)), bytes),
+  },
+  stunAnswer: {
+    seeds: [fromHex(stunVectors.responseIpv4), fromHex(stunVectors.responseIpv6)],
+    decode: (bytes) => {
+      const id = stunAnswerId(bytes)
+      must(!id || equal(id, bytes.subarray(8, 20)), 'It answers another request')
+    },
   },
   bye: { seeds: [samples.bye], decode: (bytes) => void decodeBye(bytes) },
   error: { seeds: [samples.error], decode: (bytes) => void readError(reader(bytes)) },

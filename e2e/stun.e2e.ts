@@ -1,0 +1,262 @@
+/** STUN in every node and TURN beside it: coturn's own clients, and what browsers are given and make of it. */
+
+import { createSocket } from 'node:dgram'
+import { writeFileSync } from 'node:fs'
+import { networkInterfaces, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { turnFrom } from '../runtimes/turn.ts'
+import { manualClock, systemClock } from '../src/clock.ts'
+import { decodeHello } from '../src/messages.ts'
+import { createTurn } from '../src/turn.ts'
+import { assert, note, suite } from '../test/harness/suite.ts'
+import { type Browser, launchBrowser } from './browser.ts'
+import { type Coturn, ensureCoturn, NO_COTURN, runClient, startCoturn } from './support/coturn.ts'
+import { poll } from './support/poll.ts'
+import { type RuntimeNode, startOn } from './support/runtimes.ts'
+import { prepareStages } from './support/stage.ts'
+import { blankOf, openPage, visit } from './support/visitors.ts'
+
+const test = suite('stun', { timeoutMs: 60_000 })
+const openStage = prepareStages(test)
+const nodes: RuntimeNode[] = []
+let coturn: Coturn | undefined
+let browser: Browser | undefined
+
+/** Neighbours are tried at each heartbeat, of which there is one in 10 s. */
+const PROBED_WITHIN_MS = 25_000
+const SECRET = 'a secret that the node and coturn share'
+/** Browsers gather no candidates of loopback. */
+const lan = Object.values(networkInterfaces())
+  .flatMap((all) => all ?? [])
+  .find(({ family, internal }) => family === 'IPv4' && !internal)?.address
+const NO_LAN = 'this machine has no address but loopback'
+const hasCoturn = ensureCoturn()
+
+test.before(async () => {
+  browser = await launchBrowser()
+})
+test.after(() => browser?.close())
+test.afterEach(async () => {
+  for (const context of browser?.contexts() ?? []) await context.close()
+  await Promise.all(nodes.splice(0).map((node) => node.stop()))
+  await coturn?.stop()
+  coturn = undefined
+})
+
+async function start(
+  runtime: RuntimeNode['runtime'],
+  args: readonly string[],
+): Promise<RuntimeNode> {
+  const node = await startOn(runtime, args)
+  nodes.push(node)
+  return node
+}
+
+for (const runtime of ['node', 'deno', 'bun'] as const) {
+  const title = `on ${runtime} coturn’s own client is told its address, by IPv4 and IPv6`
+  if (!hasCoturn) test.skip(title, NO_COTURN)
+  else {
+    test(title, async () => {
+      const port = String(await freePort())
+      await start(runtime, ['--stun-port', port, '--stun-public', `127.0.0.1:${port}`])
+      const [ipv4, ipv6] = await Promise.all(
+        ['127.0.0.1', '::1'].map((at) => runClient('turnutils_stunclient', ['-p', port, at])),
+      )
+      assert.match(ipv4 ?? '', /reflexive addr: 127\.0\.0\.1:\d+/)
+      assert.match(ipv6 ?? '', /reflexive addr: (::1|\[::1\]):\d+/)
+    })
+  }
+}
+
+test('a page is given the STUN of its home and of the others, and no other server', async () => {
+  const stage = await openStage(3)
+  await poll('all three are named', PROBED_WITHIN_MS, async () => {
+    const counts = await Promise.all(stage.urls.map(async (url) => (await named(url)).length))
+    return counts.every((count) => count === 3)
+  })
+  const own = await named(stage.urls[0] as string)
+  const [a, b] = await Promise.all([stage.visit(0, 'room'), stage.visit(1, 'room')])
+  await a.finds(b.id, stage.nodeId(1))
+  assert.is(await a.connects(b.id), undefined)
+  await b.isConnected(a.id)
+  for (const { page } of [a, b]) {
+    const configs = await page.evaluate(() => rtcConfigs)
+    const given = configs.map(({ used }) =>
+      (used.iceServers ?? []).flatMap(({ urls }) => urls).sort(),
+    )
+    // One was made before, only to have the browser load what all share.
+    const last = given.at(-1) as string[]
+    assert.equal(last, [...own].sort())
+    assert.ok(given.every((urls) => urls.every((url) => own.includes(url))))
+    assert.not(/google|twilio/i.test(JSON.stringify(configs)))
+  }
+})
+
+test('a call along with joining has the STUN of its home before its first description', async () => {
+  const stage = await openStage(2)
+  const b = await stage.visit(1, 'room')
+  const page = await stage.open(0, '/health')
+  const steps = await page.evaluate(callAlong, b.id)
+  note(`a call along with joining: ${steps.join(', ')}`)
+  const described = steps.indexOf('described')
+  assert.ok(described > 0, `${steps}`)
+  assert.match(steps[described - 1] as string, /^set [1-9]/)
+  await b.isConnected(await page.evaluate(() => (globalThis as unknown as { ownId: string }).ownId))
+})
+
+if (!lan) test.skip('Chromium gathers a server-reflexive candidate by the STUN of a node', NO_LAN)
+else {
+  test('Chromium gathers a server-reflexive candidate by the STUN of a node', async () => {
+    const port = await freePort()
+    const at = `${lan}:${port}`
+    const node = await start('node', ['--stun-port', String(port), '--stun-public', at])
+    assert.equal(await named(node.url), [`stun:${at}`])
+    const { types } = await gather(node.url, [{ urls: `stun:${at}` }], 'all')
+    assert.ok(types.includes('srflx'), `${types}`)
+  })
+}
+
+if (!lan || !hasCoturn)
+  test.skip('coturn lets in edges by what the node minted', lan ? NO_COTURN : NO_LAN)
+else {
+  test('coturn lets in edges by what the node minted, and nobody by what is wrong or over', async () => {
+    const port = await freePort()
+    coturn = await startCoturn(lan, port, SECRET)
+    const url = `turn:${lan}:${port}?transport=udp`
+    const node = await start('node', [...secretFile(SECRET), '--turn-url', url])
+    const page = await visit(browser as Browser, node.url, { network: 'main', topic: 'room' })
+    const other = await visit(browser as Browser, node.url, { network: 'main', topic: 'room' })
+    await page.finds(other.id, node.nodeId)
+    assert.is(await page.connects(other.id), undefined)
+    const configs = await page.page.evaluate(() => rtcConfigs)
+    const server = configs.at(-1)?.used.iceServers?.find(({ username }) => username)
+    assert.match(server?.username ?? '', /^\d{10}:[0-9a-f]{16}$/)
+    assert.not((server?.username ?? '').includes(page.id.slice(0, 16)))
+
+    const good = await gather(node.url, [server as RTCIceServer], 'relay')
+    assert.equal([...new Set(good.types)], ['relay'])
+    const wrong = await gather(
+      node.url,
+      [{ ...(server as RTCIceServer), credential: 'x' }],
+      'relay',
+    )
+    assert.equal([wrong.types, wrong.codes.includes(401)], [[], true])
+    const over = await gather(node.url, [await minted(SECRET, url, -601)], 'relay')
+    assert.equal([over.types, over.codes.includes(401)], [[], true])
+  })
+
+  test('coturn as the README has it relays into no private, carrier or local network', async () => {
+    const port = await freePort()
+    coturn = await startCoturn(lan, port, SECRET)
+    const { username, credential } = await minted(SECRET, `turn:${lan}:${port}`, 0)
+    const reach = (peer: string): Promise<string> => {
+      const who = ['-u', String(username), '-w', String(credential), '-p', String(port)]
+      return runClient('turnutils_uclient', ['-n', '1', '-m', '1', '-c', ...who, '-e', peer, lan])
+    }
+    const denied = [
+      '127.0.0.1',
+      '10.1.2.3',
+      '172.16.0.1',
+      '192.168.1.1',
+      '100.64.0.1',
+      '169.254.169.254',
+    ]
+    for (const peer of denied) {
+      assert.match(await reach(peer), /403 \(Forbidden IP\)/, peer)
+    }
+    const allowed = await reach('198.51.100.9')
+    assert.match(allowed, /tot_send_msgs=[1-9]/)
+    assert.not(/403/.test(allowed))
+  })
+}
+
+/** The STUN URLs that a node names to whoever comes. */
+async function named(url: string): Promise<string[]> {
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/edge`)
+  socket.binaryType = 'arraybuffer'
+  const frame = await new Promise<Uint8Array>((resolve, reject) => {
+    socket.onmessage = ({ data }) => resolve(new Uint8Array(data))
+    socket.onerror = () => reject(new Error(`${url} cannot be reached`))
+  })
+  socket.close()
+  return (decodeHello(frame).ice?.servers ?? []).map((server) => server.url)
+}
+
+function secretFile(secret: string): string[] {
+  const file = join(tmpdir(), `turn-secret-${process.pid}`)
+  writeFileSync(file, secret, { mode: 0o600 })
+  return ['--turn-secret-file', file]
+}
+
+/** Credentials of the node's making, made so many seconds from now. */
+async function minted(secret: string, url: string, inSeconds: number): Promise<RTCIceServer> {
+  const host = { readText: async () => secret }
+  const options = await turnFrom({ turnUrl: [url], turnSecretFile: 'f' }, host)
+  assert.ok(options)
+  const clock = manualClock(systemClock.nowMs() + 1000 * inSeconds)
+  const [server] = createTurn(options, clock)('203.0.113.1').servers
+  return { urls: url, username: server?.username ?? '', credential: server?.credential ?? '' }
+}
+
+/** The candidates that a page gathers with these servers, and the codes of what failed. */
+async function gather(
+  url: string,
+  iceServers: RTCIceServer[],
+  iceTransportPolicy: RTCIceTransportPolicy,
+): Promise<{ types: string[]; codes: number[] }> {
+  const page = await openPage(browser as Browser, [])
+  await page.goto(blankOf(url))
+  return page.evaluate(
+    async (config) => {
+      const rtc = new RTCPeerConnection(config)
+      const types: string[] = []
+      const codes: number[] = []
+      rtc.onicecandidate = ({ candidate }) => candidate?.type && types.push(candidate.type)
+      rtc.onicecandidateerror = ({ errorCode }) => codes.push(errorCode)
+      rtc.createDataChannel('')
+      await rtc.setLocalDescription()
+      const done = new Promise<void>((resolve) => {
+        rtc.onicegatheringstatechange = () => rtc.iceGatheringState === 'complete' && resolve()
+      })
+      await Promise.race([done, new Promise((resolve) => setTimeout(resolve, 3_000))])
+      rtc.close()
+      return { types, codes }
+    },
+    { iceServers, iceTransportPolicy },
+  )
+}
+
+/** In a page: joins with a call, and notes what its RTC connection is told, in order. */
+async function callAlong(peer: string): Promise<string[]> {
+  const steps: string[] = []
+  const Real = RTCPeerConnection
+  globalThis.RTCPeerConnection = class extends Real {
+    override setConfiguration(config?: RTCConfiguration): void {
+      steps.push(`set ${config?.iceServers?.length}`)
+      super.setConfiguration(config)
+    }
+
+    override async setLocalDescription(
+      description?: RTCLocalSessionDescriptionInit,
+    ): Promise<void> {
+      steps.push('described')
+      return super.setLocalDescription(description)
+    }
+  }
+  const { joinMesh } = await import('/edge.min.js' as string)
+  const call = { id: peer, topic: 'room' }
+  const edge = await joinMesh({ network: 'e2e', topics: ['room'], connect: call })
+  await edge.connect(peer, { topic: 'room' })
+  Object.assign(globalThis, { ownId: edge.id, edge })
+  return steps
+}
+
+async function freePort(): Promise<number> {
+  const socket = createSocket('udp4')
+  await new Promise<void>((resolve) => socket.bind(0, '0.0.0.0', resolve))
+  const { port } = socket.address()
+  await new Promise<void>((resolve) => socket.close(() => resolve()))
+  return port
+}
+
+test.run()

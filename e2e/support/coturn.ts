@@ -1,0 +1,79 @@
+/** Coturn, from the system's packages: a TURN server as the README sets it up, and coturn's own clients. */
+
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { findProgram, installPackage } from '../browser.ts'
+
+const README = join(import.meta.dirname, '../../README.md')
+/** Clients that get no answer go on trying. */
+const CLIENT_TIMEOUT_MS = 4_000
+
+export const NO_COTURN = 'no coturn, and none could be installed; on Debian: apt-get install coturn'
+
+/** Whether coturn is there, also after installing it. */
+export function ensureCoturn(): boolean {
+  const has = (): boolean => findProgram(['turnutils_stunclient']) !== undefined
+  if (!has()) installPackage('coturn')
+  return has()
+}
+
+/** Runs one of coturn's clients; gives all that it printed. */
+export function runClient(name: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve) => {
+    execFile(name, [...args], { timeout: CLIENT_TIMEOUT_MS }, (_, out, err) => resolve(out + err))
+  })
+}
+
+export interface Coturn {
+  readonly port: number
+  stop(): Promise<void>
+}
+
+/** Starts one by the configuration in the README, at this address with this secret. */
+export async function startCoturn(address: string, port: number, secret: string): Promise<Coturn> {
+  const folder = mkdtempSync(join(tmpdir(), 'coturn-'))
+  const file = join(folder, 'turnserver.conf')
+  const own = [
+    `listening-ip=${address}`,
+    `relay-ip=${address}`,
+    `listening-port=${port}`,
+    `static-auth-secret=${secret}`,
+    'log-file=stdout',
+    `pidfile=${join(folder, 'pid')}`,
+  ]
+  writeFileSync(file, `${documented()}\n${own.join('\n')}\n`)
+  const child = spawn('turnserver', ['-c', file], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
+  await listening(child, port)
+  return {
+    port,
+    stop: async () => {
+      child.kill('SIGKILL')
+      await ended
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The README's, without what each operator fills in. */
+function documented(): string {
+  const block = /```ini\n# \/etc\/turnserver\.conf\n([^`]*)```/.exec(readFileSync(README, 'utf8'))
+  if (!block) throw new Error('The README has no /etc/turnserver.conf')
+  const lines = (block[1] as string).split('\n')
+  return lines
+    .filter((line) => !/^(static-auth-secret|cert|pkey|tls-listening)/.test(line))
+    .join('\n')
+}
+
+function listening(child: ChildProcess, port: number): Promise<void> {
+  let said = ''
+  return new Promise((resolve, reject) => {
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      said += text
+      if (new RegExp(`IPv4\\. UDP listener opened on.*:${port}`).test(said)) resolve()
+    })
+    child.once('close', () => reject(new Error(`turnserver has ended: ${said.slice(-500)}`)))
+  })
+}

@@ -1,0 +1,272 @@
+/** Servers for ICE: what may be named, which neighbours' STUN a home names, TURN, and what an edge takes. */
+
+import { turnFrom } from '../runtimes/turn.ts'
+import { manualClock } from '../src/clock.ts'
+import { createIce, type IceOptions } from '../src/edge/ice.ts'
+import { decodeIce, encodeIce, type IceOffer, isStunAt } from '../src/ice.ts'
+import { ICE_REFRESH_MS, STUN_ANSWER_MS, STUN_PROBE_MS, TURN_TTL_MS } from '../src/limits.ts'
+import { createTurn } from '../src/turn.ts'
+import { assert, suite } from './harness/suite.ts'
+import { stunGround } from './support/stuns.ts'
+
+const test = suite('ice')
+
+const HOME = 'https://home.example'
+const codeOf = (fn: () => unknown): string => {
+  try {
+    fn()
+    return 'taken'
+  } catch (error) {
+    return (error as { code: string }).code
+  }
+}
+const asked = (url: string, username = '', credential = ''): string =>
+  codeOf(() => decodeIce(encodeIce({ servers: [{ url, username, credential }], ttlMs: 1000 })))
+
+test('takes URLs of STUN and TURN alone', () => {
+  for (const url of ['stun:a.example', 'stun:192.0.2.1:3478', 'stun:[2001:db8::1]:3478']) {
+    assert.is(asked(url), 'taken', url)
+  }
+  for (const url of ['turn:a.example', 'turns:a.example:443?transport=tcp', 'turn:[::1]:1']) {
+    assert.is(asked(url, 'name', 'secret'), 'taken', url)
+  }
+  const bad = ['', 'http://a.example', 'stun://a.example', 'stuns:a.example', 'javascript:alert(1)']
+  const odd = ['stun:a b', 'stun:a.example?transport=udp', 'stun:user@a.example', 'stun:a:123456']
+  for (const url of [...bad, ...odd]) assert.is(asked(url), 'BAD_FRAME', url)
+})
+
+test('takes credentials with TURN alone, and TURN with credentials alone', () => {
+  assert.is(asked('stun:a.example', 'name', 'secret'), 'BAD_FRAME')
+  assert.is(asked('stun:a.example', 'name'), 'BAD_FRAME')
+  assert.is(asked('turn:a.example'), 'BAD_FRAME')
+  assert.is(asked('turn:a.example', 'name'), 'BAD_FRAME')
+})
+
+test('knows what is a host and a port of STUN', () => {
+  for (const at of ['a.example:3478', '192.0.2.1:1', '[2001:db8::1]:65535']) assert.ok(isStunAt(at))
+  for (const at of ['a.example', 'a.example:65536', ':3478', 'a b:1', 'turn:a:1', '2001:db8::1']) {
+    assert.not(isStunAt(at), at)
+  }
+})
+
+test('a home names its own STUN, and that of neighbours which answered it', () => {
+  const ground = stunGround()
+  ground.add('a', '203.0.113.1', 'a.example:3478')
+  ground.add('silent', '203.0.113.2', 'b.example:3478')
+  ground.add('without', '203.0.113.3')
+  ground.answering.add('203.0.113.1:3478').add('203.0.113.3:3478')
+  assert.equal(ground.urls(), ['stun:192.0.2.1:3478'])
+  ground.stuns.sweep()
+  assert.equal(ground.urls(), ['stun:192.0.2.1:3478', 'stun:203.0.113.1:3478'])
+})
+
+test('probes and names the address of the link, whatever the neighbour says of itself', () => {
+  const ground = stunGround()
+  ground.add('liar', '203.0.113.1', 'victim.example:3479')
+  ground.add('relayed', undefined, 'victim.example:3478')
+  ground.answering.add('203.0.113.1:3479')
+  ground.stuns.sweep()
+  assert.equal(
+    ground.sent.map(({ to }) => to),
+    [{ address: '203.0.113.1', port: 3479 }],
+  )
+  assert.equal(ground.urls().slice(1), ['stun:203.0.113.1:3479'])
+})
+
+test('takes no answer that it did not ask for, or from elsewhere, for a sign of life', () => {
+  const ground = stunGround()
+  ground.add('a', '203.0.113.1', 'a.example:3478')
+  ground.stuns.sweep()
+  const id = ground.sent.flatMap(({ datagram }) => [...datagram.slice(8)])
+  const answer = Uint8Array.of(1, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, ...id)
+  ground.stuns.receive(answer, { address: '203.0.113.9', port: 3478 })
+  ground.stuns.receive(answer, { address: '203.0.113.1', port: 9 })
+  assert.is(ground.urls().length, 1)
+  ground.stuns.receive(
+    answer.map((byte, i) => (i > 8 ? 0 : byte)),
+    { address: '203.0.113.1', port: 3478 },
+  )
+  assert.is(ground.urls().length, 1)
+  ground.stuns.receive(answer, { address: '203.0.113.1', port: 3478 })
+  assert.is(ground.urls().length, 2)
+})
+
+test('a neighbour that answers no more is named no more, and asked less and less', async () => {
+  const ground = stunGround()
+  ground.add('a', '203.0.113.1', 'a.example:3478')
+  ground.answering.add('203.0.113.1:3478')
+  ground.stuns.sweep()
+  await ground.clock.advance(STUN_ANSWER_MS)
+  assert.is(ground.urls().length, 2)
+  ground.answering.clear()
+  await ground.clock.advance(STUN_PROBE_MS)
+  ground.stuns.sweep()
+  await ground.clock.advance(STUN_ANSWER_MS)
+  assert.is(ground.urls().length, 1)
+  await ground.clock.advance(STUN_PROBE_MS)
+  ground.stuns.sweep()
+  assert.is(ground.sent.length, 2, 'the wait has doubled')
+  await ground.clock.advance(STUN_PROBE_MS)
+  ground.stuns.sweep()
+  assert.is(ground.sent.length, 3)
+})
+
+test('a neighbour that has gone is named no more', () => {
+  const ground = stunGround()
+  ground.add('a', '203.0.113.1', 'a.example:3478')
+  ground.answering.add('203.0.113.1:3478')
+  ground.stuns.sweep()
+  ground.remove('a')
+  ground.stuns.sweep()
+  assert.is(ground.urls().length, 1)
+})
+
+test('a home that others reach names no address of a private network', () => {
+  const ground = stunGround()
+  ground.add('near', '10.0.0.7', 'near.example:3478')
+  ground.answering.add('10.0.0.7:3478')
+  ground.stuns.sweep()
+  assert.equal(ground.urls(), ['stun:192.0.2.1:3478'])
+})
+
+test('answers a binding request, and with nothing to what is none', () => {
+  const ground = stunGround()
+  const from = { address: '198.51.100.7', port: 4000 }
+  ground.stuns.receive(
+    Uint8Array.of(0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, ...Array(12).fill(7)),
+    from,
+  )
+  ground.stuns.receive(new Uint8Array(30), from)
+  assert.equal(
+    ground.sent.map(({ to }) => to),
+    [from],
+  )
+})
+
+test('mints TURN credentials as the TURN REST scheme has them, with a name that says nothing', async () => {
+  const clock = manualClock(1_800_000_000_000)
+  const host = { readText: async () => 'north\n' }
+  const options = await turnFrom({ turnUrl: ['turn:t.example'], turnSecretFile: 'f' }, host)
+  assert.ok(options)
+  // Made by: printf %s 1800000600:aa | openssl dgst -sha1 -hmac north -binary | base64
+  assert.is(options.mac('1800000600:aa'), '4j1qF7nCK2rIfxVoYyjupuXcdfM=')
+  const turn = createTurn(options, clock)
+  const [[one], [other]] = [turn('203.0.113.1').servers, turn('203.0.113.1').servers]
+  assert.match(one?.username ?? '', /^1800000600:[0-9a-f]{16}$/)
+  assert.is.not(one?.username, other?.username)
+  assert.is(one?.credential, options.mac(one?.username ?? ''))
+})
+
+test('refuses a TURN secret that is empty', async () => {
+  const host = { readText: async () => ' \n' }
+  const failure = await turnFrom({ turnUrl: ['turn:t'], turnSecretFile: 'f' }, host).catch((e) => e)
+  assert.is(failure.code, 'BAD_CONFIG')
+})
+
+const OFFER: IceOffer = { servers: [{ url: 'stun:a.example:3478' }], ttlMs: ICE_REFRESH_MS }
+const TURN: IceOffer = {
+  servers: [{ url: 'turn:t.example', username: 'n', credential: 'c' }],
+  ttlMs: TURN_TTL_MS,
+}
+
+function edge(wanted?: IceOptions['wanted'], home = HOME) {
+  const clock = manualClock()
+  let answer = encodeIce({ servers: [...OFFER.servers, ...TURN.servers], ttlMs: TURN_TTL_MS })
+  const requests: number[] = []
+  const ice = createIce({
+    clock,
+    wanted,
+    request: async (method) => {
+      requests.push(method)
+      return answer
+    },
+    url: () => home,
+  })
+  return { clock, ice, requests, answers: (body: Uint8Array) => (answer = body) }
+}
+
+test('an edge has STUN from the hello and TURN from the welcome', async () => {
+  const { ice } = edge()
+  assert.equal(ice.servers, [])
+  ice.greeted(OFFER, HOME)
+  assert.equal(await ice.named, [{ urls: 'stun:a.example:3478' }])
+  ice.welcomed(TURN, HOME)
+  assert.equal(ice.servers, [
+    { urls: 'stun:a.example:3478' },
+    { urls: 'turn:t.example', username: 'n', credential: 'c' },
+  ])
+})
+
+test('asks for new credentials before the old ones run out', async () => {
+  const { clock, ice, requests, answers } = edge()
+  ice.greeted(OFFER, HOME)
+  ice.welcomed(TURN, HOME)
+  const next = { url: 'turn:t.example', username: 'next', credential: 'c' }
+  answers(encodeIce({ servers: [...OFFER.servers, next], ttlMs: TURN_TTL_MS }))
+  await clock.advance(TURN_TTL_MS - 1)
+  assert.equal(requests, [8])
+  assert.is(ice.servers[1]?.username, 'next')
+  ice.close()
+  assert.is(clock.pending, 0)
+})
+
+test('gives nobody credentials that have run out', async () => {
+  const { clock, ice, answers } = edge()
+  ice.greeted(OFFER, HOME)
+  ice.welcomed(TURN, HOME)
+  answers(Uint8Array.of(1, 2, 3))
+  await clock.advance(TURN_TTL_MS)
+  assert.equal(ice.servers, [{ urls: 'stun:a.example:3478' }])
+})
+
+test('takes no address nearer than its home, and each kind where it belongs', () => {
+  const { ice } = edge()
+  const near = [
+    'stun:127.0.0.1:1',
+    'stun:[::1]:1',
+    'stun:10.0.0.1',
+    'stun:localhost',
+    'stun:x.local',
+  ]
+  ice.greeted({ servers: [...near.map((url) => ({ url })), ...TURN.servers], ttlMs: 1000 }, HOME)
+  assert.equal(ice.servers, [])
+  ice.welcomed({ servers: OFFER.servers, ttlMs: 1000 }, HOME)
+  assert.equal(ice.servers, [])
+  ice.greeted({ servers: [{ url: 'stun:127.0.0.1:1' }], ttlMs: 1000 }, 'http://127.0.0.1:4680')
+  assert.is(ice.servers.length, 1)
+})
+
+test('a list of the application’s replaces all, and the home is never asked', async () => {
+  for (const wanted of [[], [{ urls: 'stun:mine.example' }]]) {
+    const { clock, ice, requests } = edge(wanted)
+    ice.greeted(OFFER, HOME)
+    ice.welcomed(TURN, HOME)
+    assert.equal(ice.servers, wanted)
+    assert.is(ice.named, undefined)
+    await clock.advance(2 * ICE_REFRESH_MS)
+    assert.equal(requests, [])
+  }
+})
+
+test('a function of the application’s makes a list of what is offered', () => {
+  const { ice } = edge((offered) => [...offered, { urls: 'stun:mine.example' }])
+  ice.greeted(OFFER, HOME)
+  assert.equal(ice.servers, [{ urls: 'stun:a.example:3478' }, { urls: 'stun:mine.example' }])
+})
+
+test('where that function fails, nothing is asked of anybody', () => {
+  const log = console.error
+  for (const wanted of [() => 'stun:a' as never, () => [{}] as never, () => raise()]) {
+    const { ice } = edge(wanted)
+    ice.greeted(OFFER, HOME)
+    console.error = () => undefined
+    assert.equal(ice.servers, [])
+    console.error = log
+  }
+})
+
+function raise(): never {
+  throw new Error('an application’s own')
+}
+
+test.run()
