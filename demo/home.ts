@@ -1,7 +1,7 @@
 /** The home panel: who this page is, where it is at home, and the button that stops that node. */
 
 import { byId, set, setText } from './element.ts'
-import { type PageState, shortId } from './state.ts'
+import { homeName, type PageState, shortId } from './state.ts'
 
 const STATE_WORDS = {
   connecting: 'looking for one',
@@ -20,12 +20,12 @@ export function makeHomePanel(stop: () => void): HomePanel {
     if (button.getAttribute('aria-disabled') !== 'true') stop()
   })
   return {
-    render: ({ self, home, demo, stopping, room }) => {
+    render: ({ self, home, demo, stopping, room, runtimes }) => {
       setText(byId('room'), room)
       setText(byId('self'), shortId(self) || '…')
       set(byId('self'), { title: self })
       setText(byId('home-url'), home.url ? new URL(home.url).host : '…')
-      setText(byId('home-node'), shortId(home.nodeId) || '…')
+      setText(byId('home-node'), homeName(home.nodeId, runtimes) || '…')
       set(byId('home-node'), { title: home.nodeId })
       setText(byId('home-state'), STATE_WORDS[home.state])
       set(byId('home-state'), { 'data-tone': home.state === 'open' ? 'ok' : self ? 'bad' : 'busy' })

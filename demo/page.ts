@@ -79,10 +79,17 @@ async function start(): Promise<void> {
   leaveWithPage(edge)
 }
 
+/** What is used of what a node says of itself. */
+interface Health {
+  readonly network: string
+  readonly mesh: { readonly runtimes: PageState['runtimes'] }
+}
+
 /** The mesh that this page's node is of. */
 async function networkOfNode(): Promise<string> {
   try {
-    const health = (await (await fetch('/health')).json()) as { network: string }
+    const health = (await (await fetch('/health')).json()) as Health
+    state.runtimes = health.mesh.runtimes
     return health.network
   } catch (cause) {
     const advice = 'start it again (npm run demo, or npm start), then reload'

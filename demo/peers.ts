@@ -50,7 +50,7 @@ export function makePeers(): Peers {
         if (!cards.has(peer.id)) list.append(card.element)
         cards.set(peer.id, card)
         card.update(peer)
-        card.strip.update(state.home, peer)
+        card.strip.update(state.home, peer, state.runtimes)
       }
       none.hidden = cards.size > 0 || state.self === ''
     },

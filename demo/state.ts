@@ -51,6 +51,8 @@ export interface PageState {
   self: PeerId
   readonly home: HomeView
   readonly peers: Map<PeerId, PeerView>
+  /** What homes run on, as the page's node told it at the start. */
+  runtimes: Readonly<Record<NodeId, string>>
   readonly lines: ChatLine[]
   /** What keeps the page from working at all. */
   failure: string
@@ -70,6 +72,7 @@ export function newState(room: string, nowMs: number): PageState {
     self: '',
     home: { url: '', nodeId: '', state: 'connecting', lostAtMs: undefined, move: undefined },
     peers: new Map(),
+    runtimes: {},
     lines: [],
     failure: '',
     demo: undefined,
@@ -104,6 +107,12 @@ export function addLine(state: PageState, line: Omit<ChatLine, 'timeMs'>, nowMs:
     line.text.length > MAX_TEXT_CHARS ? `${line.text.slice(0, MAX_TEXT_CHARS)}…` : line.text
   state.lines.push({ ...line, text, timeMs: nowMs })
   if (state.lines.length > MAX_LINES) state.lines.shift()
+}
+
+/** A home's short id, with what it runs on, if that is known. */
+export function homeName(id: NodeId, runtimes: PageState['runtimes']): string {
+  const runtime = runtimes[id]
+  return runtime ? `${shortId(id)} ${runtime}` : shortId(id)
 }
 
 /** As much of a key as people compare at a glance. */

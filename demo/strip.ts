@@ -2,11 +2,11 @@
 
 import { makeSvg, set, setText } from './element.ts'
 import type { Travel } from './room.ts'
-import { type HomeView, type PeerView, shortId } from './state.ts'
+import { type HomeView, homeName, type PageState, type PeerView, shortId } from './state.ts'
 
 export interface Strip {
   readonly element: SVGSVGElement
-  update(home: HomeView, peer: PeerView): void
+  update(home: HomeView, peer: PeerView, runtimes: PageState['runtimes']): void
   travel(what: Travel): void
 }
 
@@ -61,10 +61,10 @@ export function makeStrip(): Strip {
 
   return {
     element,
-    update: (own, peer) => {
+    update: (own, peer, runtimes) => {
       const isShared = own.nodeId === peer.home
-      setText(home.label, shortId(own.nodeId) || '…')
-      setText(peerHome.label, shortId(peer.home) || '…')
+      setText(home.label, homeName(own.nodeId, runtimes) || '…')
+      setText(peerHome.label, homeName(peer.home, runtimes) || '…')
       setText(peerPage.label, shortId(peer.id))
       setText(arcText, peer.state === 'connected' ? PATH_WORDS[peer.path] : '')
       setText(title, sentence(own, peer))

@@ -1,6 +1,7 @@
 /** The demo in real browsers: its own check, and a page that comes back when its home is stopped. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { startTestnet } from '../runtimes/local-mesh.ts'
 import { assert, suite } from '../test/harness/suite.ts'
 import { type Browser, launchBrowser, type Page } from './browser.ts'
 
@@ -8,6 +9,8 @@ const DEMO = `${import.meta.dirname}/../runtimes/demo.ts`
 
 interface Links {
   readonly pages: readonly string[]
+  /** What the nodes run on. */
+  readonly runtimes: readonly string[]
 }
 
 const test = suite('demo', { timeoutMs: 60_000 })
@@ -36,6 +39,33 @@ test('--check exits with 1 and a reason where no browser can be started', async 
   const { code, output } = await demo.ended
   assert.is(code, 1, output)
   assert.match(output, /^demo: No browser found/m)
+})
+
+test('a node runs on each runtime, and pages show what their homes run on, as those have signed it', async () => {
+  const links = await startDemo()
+  assert.equal(
+    links.runtimes.map((runtime) => runtime.split(' ')[0]),
+    ['node', 'deno', 'bun'],
+  )
+  const [first, second] = await openPages(links)
+  await bothConnected(first, second)
+  assert.match((await first.textContent('#home-node')) ?? '', / node$/)
+  assert.match((await second.textContent('#home-node')) ?? '', / deno$/)
+  const names = await first.locator('[data-peer] svg').textContent()
+  assert.match(names ?? '', / node.* deno/)
+})
+
+test('a node whose runtime this machine does not have is started on Node, and that is said', async () => {
+  const said: unknown[] = []
+  const testnet = await startTestnet({
+    nodes: 2,
+    runtimes: ['node', 'deno'],
+    env: { PATH: '/nowhere' },
+    onFallback: (...facts) => said.push(facts),
+  })
+  await testnet.stop()
+  assert.match(JSON.stringify(said), /^\[\[1,"deno",".*spawn deno ENOENT"\]\]$/)
+  assert.ok(testnet.runtimes.every((runtime) => runtime.startsWith('node ')))
 })
 
 test('a page whose home is stopped comes back through another and goes on chatting', async () => {
@@ -129,7 +159,7 @@ async function startDemo(): Promise<Links> {
 }
 
 /** Each in a context of its own, which ends with the test's browser. */
-async function openPages({ pages }: Links): Promise<[Page, Page]> {
+async function openPages({ pages }: Pick<Links, 'pages'>): Promise<[Page, Page]> {
   const opened = pages.map(async (link) => {
     const page = await (await browser.newContext()).newPage()
     await page.goto(link)

@@ -40,11 +40,7 @@ test('a page at home on each runtime calls one at home on each, in two browsers'
     for (const [k, other] of others.entries()) {
       const [from, to] = [callers[i], called[k]] as [RuntimeNode, RuntimeNode]
       await Promise.all([one.finds(other.id, to.nodeId), other.finds(one.id, from.nodeId)])
-      const startMs = performance.now()
-      assert.is(await one.connects(other.id), undefined)
-      await other.isConnected(one.id)
-      const ms = Math.round(performance.now() - startMs)
-      await chat(one, other)
+      const ms = await meet(one, other)
       // Where the pages say that they are, on what a third node was told, signed, that these run.
       const says = await saidRuntimes(from, to)
       const [here, there] = [says[await one.home()], says[await other.home()]]
@@ -56,37 +52,41 @@ test('a page at home on each runtime calls one at home on each, in two browsers'
   await Promise.all([...ones, ...others].map((visitor) => visitor.close()))
 })
 
-test('a home of each runtime that is killed is left for another, and is one again when it is back', async () => {
-  for (const [i, runtime] of RUNTIMES.entries()) {
-    // Of the runtimes whose turn it is not.
-    const friend = called[(i + 1) % called.length] as RuntimeNode
-    const [moving, staying] = await Promise.all([
-      page(0, called[i] as RuntimeNode),
-      page(1, friend),
-    ])
-    await moving.finds(staying.id, friend.nodeId)
-    const node = called[i] as RuntimeNode
-    await node.kill()
-    await moving.losesHome()
-    const next = await moving.comesHome()
-    assert.is.not(next, node.nodeId)
-    await staying.finds(moving.id, next)
-    assert.is(await staying.connects(moving.id), undefined)
+test('homes of each runtime that are killed are left for others, and are homes again when they are back', async () => {
+  const staying = await Promise.all(callers.map((node) => page(0, node)))
+  const moving = await Promise.all(called.map((node) => page(1, node)))
+  for (const [i, one] of staying.entries()) {
+    await one.finds(ofNext(moving, i).id, ofNext(called, i).nodeId)
+  }
+  await Promise.all(called.map((node) => node.kill()))
+  await Promise.all(moving.map((one) => one.losesHome()))
+  const homes = await Promise.all(moving.map((one) => one.comesHome()))
+  const left = called.map(({ nodeId }) => nodeId)
+  assert.not(homes.some((home) => left.includes(home)))
+  for (const [i, one] of staying.entries()) {
+    const other = ofNext(moving, i)
+    await one.finds(other.id, ofNext(homes, i))
+    await meet(one, other)
+  }
 
-    const startMs = performance.now()
-    const again = await node.restart(peers)
-    called[i] = again
-    assert.is(again.nodeId, node.nodeId)
-    await linked()
-    const third = await page(0, again)
-    await staying.finds(third.id, again.nodeId)
-    assert.is(await staying.connects(third.id), undefined)
-    await chat(staying, third)
-    const says = await saidRuntimes(again, friend)
-    const ms = Math.round(performance.now() - startMs)
-    assert.is(says[again.nodeId], runtime)
-    note(`${runtime}: back, and called from ${says[friend.nodeId]}, after ${ms} ms`)
-    await Promise.all([moving, staying, third].map((visitor) => visitor.close()))
+  const startMs = performance.now()
+  const again = await Promise.all(called.map((node) => node.restart(peers)))
+  called.splice(0, called.length, ...again)
+  assert.equal(
+    again.map(({ nodeId }) => nodeId),
+    left,
+  )
+  await linked()
+  const backMs = Math.round(performance.now() - startMs)
+  const third = await Promise.all(again.map((node) => page(1, node)))
+  for (const [i, one] of staying.entries()) {
+    const [node, other] = [ofNext(again, i), ofNext(third, i)]
+    await one.finds(other.id, node.nodeId)
+    await meet(one, other)
+    const says = await saidRuntimes(callers[i] as RuntimeNode, node)
+    const from = says[await one.home()]
+    assert.equal([from, says[node.nodeId]], [callers[i]?.runtime, node.runtime])
+    note(`${node.runtime}: killed and back within ${backMs} ms, and called from ${from}`)
   }
 })
 
@@ -94,6 +94,21 @@ test.run()
 
 function page(browser: 0 | 1, node: RuntimeNode): Promise<Visitor> {
   return visit(browsers[browser] as Browser, node.url, { network: NETWORK, topic: 'room' })
+}
+
+/** The one of the next runtime. */
+function ofNext<T>(all: readonly T[], i: number): T {
+  return all[(i + 1) % all.length] as T
+}
+
+/** Connects the two, who then chat; gives how long the connecting took, in ms. */
+async function meet(one: Visitor, other: Visitor): Promise<number> {
+  const startMs = performance.now()
+  assert.is(await one.connects(other.id), undefined)
+  await other.isConnected(one.id)
+  const ms = Math.round(performance.now() - startMs)
+  await chat(one, other)
+  return ms
 }
 
 /** Waits until every node has links to all others, and knows on what each of them runs. */

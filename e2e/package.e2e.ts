@@ -113,6 +113,7 @@ for (const [name, command] of Object.entries({
     assert.match(printed, /^\.: .*createNode/m)
     assert.match(printed, /^\.\/edge: SignalMeshError,joinMesh$/m)
     assert.match(printed, /^\.\/react: useMesh,useRoom$/m)
+    assert.match(printed, /^\.\/tab: SignalMeshError,startNode$/m)
     assert.match(printed, /^\.\/worker: sharedSocket$/m)
     assert.match(printed, /^<p>connecting, connecting<\/p>$/m)
   })

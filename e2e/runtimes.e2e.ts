@@ -20,6 +20,8 @@ import { chat, DONE_WITHIN_MS, visit } from './support/visitors.ts'
 
 const test = suite('runtimes', { timeoutMs: 60_000 })
 const NETWORK = 'runtimes'
+/** Then they open no UDP port at all. */
+const NO_UDP = ['--stun-port', '0']
 const nodes: RuntimeNode[] = []
 let browser: Browser | undefined
 
@@ -126,10 +128,10 @@ test.run()
 async function startMesh(
   mix: readonly [RuntimeName, RuntimeName, RuntimeName],
 ): Promise<[RuntimeNode, RuntimeNode, RuntimeNode]> {
-  const a = await startOn(mix[0], ['--network', NETWORK])
+  const a = await startOn(mix[0], ['--network', NETWORK, ...NO_UDP])
   nodes.push(a)
   const others = [mix[1], mix[2]].map((runtime) =>
-    startOn(runtime, ['--network', NETWORK, '--peer', a.url.replace('http', 'ws')]),
+    startOn(runtime, ['--network', NETWORK, ...NO_UDP, '--peer', a.url.replace('http', 'ws')]),
   )
   const [b, c] = (await Promise.all(others)) as [RuntimeNode, RuntimeNode]
   nodes.push(b, c)

@@ -52,26 +52,28 @@ async function start(
   return node
 }
 
-for (const runtime of ['node', 'deno', 'bun'] as const) {
-  const title = `on ${runtime} coturn’s own client is told its address, by IPv4 and IPv6`
-  if (!hasCoturn) test.skip(title, NO_COTURN)
-  else {
-    test(title, async () => {
+if (!hasCoturn) test.skip('coturn’s own client is told its address by each runtime', NO_COTURN)
+else {
+  test('coturn’s own client is told its address by each runtime, by IPv4 and IPv6', async () => {
+    const ask = async (runtime: RuntimeNode['runtime']): Promise<void> => {
       const port = String(await freePort())
       await start(runtime, ['--stun-port', port, '--stun-public', `127.0.0.1:${port}`])
       const [ipv4, ipv6] = await Promise.all(
         ['127.0.0.1', '::1'].map((at) => runClient('turnutils_stunclient', ['-p', port, at])),
       )
-      assert.match(ipv4 ?? '', /reflexive addr: 127\.0\.0\.1:\d+/)
-      assert.match(ipv6 ?? '', /reflexive addr: (::1|\[::1\]):\d+/)
-    })
-  }
+      assert.match(ipv4 ?? '', /reflexive addr: 127\.0\.0\.1:\d+/, runtime)
+      assert.match(ipv6 ?? '', /reflexive addr: (::1|\[::1\]):\d+/, runtime)
+    }
+    await Promise.all((['node', 'deno', 'bun'] as const).map(ask))
+  })
 }
 
 test('a page is given the STUN of its home and of the others, and no other server', async () => {
   const stage = await openStage(3)
   await poll('all three are named', PROBED_WITHIN_MS, async () => {
     const counts = await Promise.all(stage.urls.map(async (url) => (await named(url)).length))
+    // Who asks too often is told less.
+    await new Promise((resolve) => setTimeout(resolve, 500))
     return counts.every((count) => count === 3)
   })
   const own = await named(stage.urls[0] as string)
@@ -84,18 +86,22 @@ test('a page is given the STUN of its home and of the others, and no other serve
     const given = configs.map(({ used }) =>
       (used.iceServers ?? []).flatMap(({ urls }) => urls).sort(),
     )
-    // One was made before, only to have the browser load what all share.
-    const last = given.at(-1) as string[]
-    assert.equal(last, [...own].sort())
+    const all = [...own].sort()
+    // One is made only to have the browser load what all share.
+    assert.ok(
+      given.some((urls) => urls.join() === all.join()),
+      `${given.join(' / ')}`,
+    )
     assert.ok(given.every((urls) => urls.every((url) => own.includes(url))))
     assert.not(/google|twilio/i.test(JSON.stringify(configs)))
   }
 })
 
 test('a call along with joining has the STUN of its home before its first description', async () => {
-  const stage = await openStage(2)
-  const b = await stage.visit(1, 'room')
-  const page = await stage.open(0, '/health')
+  const node = await start('node', [])
+  const b = await visit(browser as Browser, node.url, { network: 'main', topic: 'room' })
+  const page = await openPage(browser as Browser, [])
+  await page.goto(blankOf(node.url))
   const steps = await page.evaluate(callAlong, b.id)
   note(`a call along with joining: ${steps.join(', ')}`)
   const described = steps.indexOf('described')
@@ -133,40 +139,45 @@ else {
     assert.match(server?.username ?? '', /^\d{10}:[0-9a-f]{16}$/)
     assert.not((server?.username ?? '').includes(page.id.slice(0, 16)))
 
-    const good = await gather(node.url, [server as RTCIceServer], 'relay')
+    const [good, wrong, over] = await Promise.all([
+      gather(node.url, [server as RTCIceServer], 'relay'),
+      gather(node.url, [{ ...(server as RTCIceServer), credential: 'x' }], 'relay'),
+      gather(node.url, [await minted(SECRET, url, -601)], 'relay'),
+    ])
     assert.equal([...new Set(good.types)], ['relay'])
-    const wrong = await gather(
-      node.url,
-      [{ ...(server as RTCIceServer), credential: 'x' }],
-      'relay',
-    )
     assert.equal([wrong.types, wrong.codes.includes(401)], [[], true])
-    const over = await gather(node.url, [await minted(SECRET, url, -601)], 'relay')
     assert.equal([over.types, over.codes.includes(401)], [[], true])
   })
 
   test('coturn as the README has it relays into no private, carrier or local network', async () => {
     const port = await freePort()
     coturn = await startCoturn(lan, port, SECRET)
-    const { username, credential } = await minted(SECRET, `turn:${lan}:${port}`, 0)
-    const reach = (peer: string): Promise<string> => {
+    const reach = async (peer: string): Promise<string> => {
+      // Of its own, for coturn counts what one name has open.
+      const { username, credential } = await minted(SECRET, `turn:${lan}:${port}`, 0)
       const who = ['-u', String(username), '-w', String(credential), '-p', String(port)]
-      return runClient('turnutils_uclient', ['-n', '1', '-m', '1', '-c', ...who, '-e', peer, lan])
+      return runClient('turnutils_uclient', [
+        '-v',
+        '-n',
+        '1',
+        '-m',
+        '1',
+        '-c',
+        ...who,
+        '-e',
+        peer,
+        lan,
+      ])
     }
-    const denied = [
-      '127.0.0.1',
-      '10.1.2.3',
-      '172.16.0.1',
-      '192.168.1.1',
-      '100.64.0.1',
-      '169.254.169.254',
-    ]
-    for (const peer of denied) {
+    const near = ['127.0.0.1', '10.1.2.3', '172.16.0.1', '192.168.1.1', '100.64.0.1']
+    const denied = async (peer: string): Promise<void> =>
       assert.match(await reach(peer), /403 \(Forbidden IP\)/, peer)
-    }
-    const allowed = await reach('198.51.100.9')
-    assert.match(allowed, /tot_send_msgs=[1-9]/)
-    assert.not(/403/.test(allowed))
+    const [allowed] = await Promise.all([
+      reach('198.51.100.9'),
+      ...[...near, '169.254.169.254'].map(denied),
+    ])
+    assert.match(allowed ?? '', /channel bind sent[\s\S]*success/)
+    assert.not(/403/.test(allowed ?? ''))
   })
 }
 
@@ -245,7 +256,7 @@ async function callAlong(peer: string): Promise<string[]> {
   }
   const { joinMesh } = await import('/edge.min.js' as string)
   const call = { id: peer, topic: 'room' }
-  const edge = await joinMesh({ network: 'e2e', topics: ['room'], connect: call })
+  const edge = await joinMesh({ topics: ['room'], connect: call })
   await edge.connect(peer, { topic: 'room' })
   Object.assign(globalThis, { ownId: edge.id, edge })
   return steps

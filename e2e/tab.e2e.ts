@@ -1,7 +1,8 @@
 /** Tabs that are nodes: members of the mesh whose edges are in the same page, in a real browser. */
 
 import { readFileSync } from 'node:fs'
-import type { Connection, Edge, TabNode } from '../runtimes/tab.ts'
+import type { TabNode } from '../runtimes/tab.ts'
+import type { Connection, Edge } from '../src/edge/mod.ts'
 import { assert, note, suite } from '../test/harness/suite.ts'
 import type { Page } from './browser.ts'
 import { type Health, untilHealth } from './support/health.ts'

@@ -14,11 +14,21 @@ export interface Child {
   stop(): Promise<void>
 }
 
+/** By what a program is run, where that is not the Node of this process. */
+export interface RunBy {
+  readonly command: string
+  /** What stands before the program. */
+  readonly args: readonly string[]
+  /** Its own folder: what it may do there is named by paths from it. */
+  readonly cwd: string
+}
+
 export interface ChildOptions {
   /** The program, as a path from this folder. */
   readonly program: string
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  readonly runBy?: RunBy
   /** Most memory that its objects may take. */
   readonly heapMiB?: number
   /** Whether its messages hold bytes. */
@@ -38,6 +48,11 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     execArgv: options.heapMiB ? [`--max-old-space-size=${options.heapMiB}`] : [],
+    ...(options.runBy && {
+      execPath: options.runBy.command,
+      execArgv: [...options.runBy.args],
+      cwd: options.runBy.cwd,
+    }),
     serialization: options.binary ? 'advanced' : 'json',
     // A group of its own: Ctrl-C reaches the parent alone, which then stops its children in order.
     detached: true,
@@ -46,6 +61,10 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     errorText = (errorText + text).slice(-KEPT_ERROR_CHARS)
     options.onErrorText?.(text)
+  })
+  // Such as a command that this machine does not have.
+  child.on('error', ({ message }) => {
+    errorText += `${message}\n`
   })
   const exited = new Promise<void>((resolve) => child.once('close', () => resolve()))
   const stop = (): Promise<void> => stopChild(child, exited)

@@ -1,4 +1,4 @@
-/** `npm run demo`: three nodes on this machine and the links to two pages that meet through them. */
+/** `npm run demo`: a node on each runtime on this machine, and links to two pages that meet through them. */
 
 import { pageLink } from '../demo/address.ts'
 import { qrText } from '../demo/qr.ts'
@@ -8,7 +8,7 @@ import { type DemoControl, openDemoControl } from './demo-control.ts'
 import { onOff, textThat, wholeNumber } from './flag-values.ts'
 import { type Flags, helpLines, parseFlags } from './flags.ts'
 import { type Host, isProgram, processHost } from './host.ts'
-import { startTestnet, type Testnet } from './local-mesh.ts'
+import { type RuntimeName, startTestnet, type Testnet } from './local-mesh.ts'
 
 interface Settings {
   readonly port: number
@@ -19,7 +19,9 @@ interface Settings {
   readonly help: boolean
 }
 
-const NODES = 3
+const RUNTIMES: readonly RuntimeName[] = ['node', 'deno', 'bun']
+const NODES = RUNTIMES.length
+const RUNTIME_WORDS = { node: 'Node.js', deno: 'Deno', bun: 'Bun' } as const
 const ALL_INTERFACES = '0.0.0.0'
 const LOOPBACK = '127.0.0.1'
 
@@ -72,6 +74,8 @@ export interface DemoLinks {
   readonly pages: readonly string[]
   /** For another device on the LAN; it cannot stop nodes. */
   readonly phone: string | undefined
+  /** What the nodes run on; the first two are the pages' homes. */
+  readonly runtimes: readonly string[]
 }
 
 async function main(host: Host): Promise<void> {
@@ -87,7 +91,7 @@ async function main(host: Host): Promise<void> {
     const { settings } = parseFlags(FLAGS, host.argv)
     if (settings.help) {
       host.out(
-        `Starts a mesh of ${NODES} nodes and prints links to its chat.\n\n${helpLines(FLAGS)}\n`,
+        `Starts a mesh of ${NODES} nodes, one on each runtime, and prints links to its chat.\n\n${helpLines(FLAGS)}\n`,
       )
       return host.exit(0)
     }
@@ -110,9 +114,13 @@ async function main(host: Host): Promise<void> {
 async function start(settings: Settings, host: Host, started: Started): Promise<DemoLinks> {
   const say = (text: string): void => host.err(`${text}\n`)
   const at = settings.check ? LOOPBACK : settings.host
-  say(`Starting a DHT of its own and ${NODES} nodes, each a process …`)
+  const names = RUNTIMES.map((name) => RUNTIME_WORDS[name]).join(', ')
+  say(`Starting a DHT of its own and ${NODES} nodes, each a process: on ${names} …`)
   const testnet = await startTestnet({
     nodes: NODES,
+    runtimes: RUNTIMES,
+    onFallback: (node, runtime, why) =>
+      say(`Node ${node + 1} runs on Node.js, for it does not on ${RUNTIME_WORDS[runtime]}: ${why}`),
     network: 'demo',
     port: settings.port,
     host: at,
@@ -130,20 +138,20 @@ async function start(settings: Settings, host: Host, started: Started): Promise<
   const pages = testnet.urls
     .slice(0, 2)
     .map((url) => pageLink(url, { room: settings.room, control: control.at }))
-  return { pages, phone: phoneAt(NODES - 1) }
+  return { pages, phone: phoneAt(NODES - 1), runtimes: testnet.runtimes }
 }
 
 async function stop({ testnet, control }: Started): Promise<void> {
   await Promise.all([testnet?.stop(), control?.close()])
 }
 
-function welcome(settings: Settings, { pages, phone }: DemoLinks): string {
+function welcome(settings: Settings, { pages, phone, runtimes }: DemoLinks): string {
   const open = settings.host === ALL_INTERFACES
   const lines = [
     '',
     'Open both, each page has another home node; they find each other in the same room:',
     '',
-    ...pages.map((link, index) => `  Page ${index + 1}  ${link}`),
+    ...pages.map((link, index) => `  Page ${index + 1}  ${link}  (home on ${runtimes[index]})`),
   ]
   if (phone) lines.push('', `  Phone   ${phone}`, '', ...qrLines(phone))
   lines.push(

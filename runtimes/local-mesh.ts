@@ -1,12 +1,36 @@
 /** A mesh on this machine, for tests and demos: each node and a DHT bootstrap as a process. */
 
 import type { ChildProcess } from 'node:child_process'
-import { SignalMeshError } from '../src/errors.ts'
-import { type Child, startChild } from './children.ts'
+import { fileURLToPath } from 'node:url'
+import { asMeshError, SignalMeshError } from '../src/errors.ts'
+import { type Child, type RunBy, startChild } from './children.ts'
 import { LINKED_CHECK_MS, LINKED_TIMEOUT_MS } from './limits.ts'
+
+export type RuntimeName = 'node' | 'deno' | 'bun'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+
+/** The others, each with no more than a node needs that keeps nothing; the README names the same. */
+const RUN_BY: Readonly<Record<Exclude<RuntimeName, 'node'>, RunBy>> = {
+  deno: {
+    command: 'deno',
+    args: [
+      ...['run', '--quiet', '--no-prompt', '--allow-net', '--allow-ffi=node_modules'],
+      ...['--allow-read=package.json,dist,node_modules', '--ignore-read=/etc/alpine-release'],
+      ...['--allow-sys=networkInterfaces', '--allow-env=SIGNAL_MESH_*', '--ignore-env'],
+    ],
+    cwd: ROOT,
+  },
+  bun: { command: 'bun', args: [], cwd: ROOT },
+}
 
 export interface TestnetOptions {
   readonly nodes: number
+  /**
+   * What each node runs on, the first on Node. Others have no DHT: they link over WebSocket.
+   * Default: Node.
+   */
+  readonly runtimes?: readonly RuntimeName[]
   readonly network?: string
   /** The first node's port, the next ones follow; default: any free ones. */
   readonly port?: number
@@ -17,6 +41,8 @@ export interface TestnetOptions {
   readonly env?: Readonly<Record<string, string>>
   /** What a node logs, line by line or several at once. */
   onLog?(node: number, text: string): void
+  /** A node could not be started on its runtime, and is started on Node. */
+  onFallback?(node: number, runtime: RuntimeName, why: string): void
   /** Called as nodes find each other. */
   onProgress?(links: number, wanted: number): void
 }
@@ -24,6 +50,8 @@ export interface TestnetOptions {
 export interface Testnet {
   readonly urls: readonly string[]
   readonly nodeIds: readonly string[]
+  /** Name and version of what each runs on. */
+  readonly runtimes: readonly string[]
   readonly processes: readonly ChildProcess[]
   /** The address of the DHT bootstrap, for more nodes. */
   readonly bootstrap: string
@@ -43,12 +71,12 @@ export async function startTestnet(options: TestnetOptions): Promise<Testnet> {
     await bootstrapChild.stop()
   }
   try {
-    const starts = Array.from({ length: options.nodes }, (_, index) =>
-      startNodeChild(options, index, bootstrap).then((child) => {
-        started.push(child)
-        return child
-      }),
-    )
+    const first = startNodeChild(options, 0, ['--bootstrap', bootstrap])
+    const starts = Array.from({ length: options.nodes }, async (_, index) => {
+      const child = await (index === 0 ? first : startOther(options, index, bootstrap, first))
+      started.push(child)
+      return child
+    })
     // All have to settle, so that none comes up after the others were stopped.
     const failed = (await Promise.allSettled(starts)).find(({ status }) => status === 'rejected')
     if (failed) throw (failed as PromiseRejectedResult).reason
@@ -58,6 +86,7 @@ export async function startTestnet(options: TestnetOptions): Promise<Testnet> {
     return {
       urls,
       nodeIds: nodes.map(({ ready }) => String(ready.nodeId)),
+      runtimes: nodes.map(({ ready }) => String(ready.runtime)),
       processes: nodes.map((child) => child.process),
       bootstrap,
       kill: async (node) => {
@@ -72,19 +101,44 @@ export async function startTestnet(options: TestnetOptions): Promise<Testnet> {
   }
 }
 
-function startNodeChild(options: TestnetOptions, index: number, bootstrap: string): Promise<Child> {
+async function startOther(
+  options: TestnetOptions,
+  index: number,
+  bootstrap: string,
+  first: Promise<Child>,
+): Promise<Child> {
+  const byDht = ['--bootstrap', bootstrap]
+  const runtime = options.runtimes?.[index] ?? 'node'
+  if (runtime === 'node') return startNodeChild(options, index, byDht)
+  const { ready } = await first
+  try {
+    // The addresses that such nodes name each other are this machine's.
+    const byUrl = ['--peer', String(ready.url).replace('http', 'ws'), '--allow-private']
+    return await startNodeChild(options, index, byUrl, RUN_BY[runtime])
+  } catch (error) {
+    options.onFallback?.(index, runtime, asMeshError(error).message)
+    return startNodeChild(options, index, byDht)
+  }
+}
+
+function startNodeChild(
+  options: TestnetOptions,
+  index: number,
+  ways: readonly string[],
+  runBy?: RunBy,
+): Promise<Child> {
   const settings: Readonly<Record<string, string>> = {
     '--port': String(options.port ? options.port + index : 0),
     '--host': options.host ?? '127.0.0.1',
     '--network': options.network ?? 'testnet',
-    '--bootstrap': bootstrap,
     '--log-level': 'warn',
     '--log-format': 'json',
   }
   return startChild({
     program: '../mod.ts',
-    args: [...Object.entries(settings).flat(), ...(options.args ?? [])],
-    ...(options.env && { env: options.env }),
+    args: [...Object.entries(settings).flat(), ...ways, ...(options.args ?? [])],
+    env: { ...(runBy && { PATH: `${ROOT}node_modules/.bin:${process.env.PATH}` }), ...options.env },
+    ...(runBy && { runBy }),
     onErrorText: (text) => options.onLog?.(index, text),
   })
 }

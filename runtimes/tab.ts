@@ -1,19 +1,19 @@
 /** A node in a browser's tab: a member of the mesh like any other, with edges of its own in the same page. */
 
 import { authorityOf, reachOf } from '../src/authority.ts'
-import type { Edge } from '../src/edge/mod.ts'
+import type { Edge, JoinOptions } from '../src/edge/mod.ts'
 import { hasRtc, makeRtc } from '../src/edge/rtc.ts'
 import { SignalMeshError } from '../src/errors.ts'
 import type { NodeId } from '../src/identity.ts'
-import { createInside, type InsideJoinOptions } from '../src/inside.ts'
+import { insideOf } from '../src/inside.ts'
 import { lateClock } from '../src/lateclock.ts'
 import { MAX_PEERS } from '../src/limits.ts'
 import { type Log, makeLog } from '../src/log.ts'
+import { createNode } from '../src/node.ts'
 import { runtime } from './browser.ts'
 import { makeDial } from './browser-dial.ts'
 import { type Kept, keepIn } from './tabkeep.ts'
 
-export type * from '../src/edge/mod.ts'
 export { SignalMeshError } from '../src/errors.ts'
 
 export interface TabNodeOptions {
@@ -30,8 +30,8 @@ export interface TabNodeOptions {
   readonly onWarning?: (line: string) => void
 }
 
-/** What an edge is joined with whose home is this page's own node. */
-export type TabJoinOptions = InsideJoinOptions
+/** What an edge is joined with (see `signal-mesh/edge`) whose home is this page's own node. */
+export type TabJoinOptions = Omit<JoinOptions, 'urls' | 'network' | 'sharedWorker'>
 
 export interface TabNode {
   readonly id: NodeId
@@ -43,7 +43,7 @@ export interface TabNode {
   readonly kept: boolean
   /**
    * Joins an edge that is at home in this page.
-   * @throws SignalMeshError `BAD_ARGUMENT`, `CLOSED`
+   * @throws SignalMeshError `BAD_ARGUMENT`, or `ABORTED` where the node is closed
    */
   join(options?: TabJoinOptions): Promise<Edge>
   /** Says goodbye and ends its edges; so does the page when it goes. */
@@ -62,7 +62,7 @@ export async function startNode(options: TabNodeOptions = {}): Promise<TabNode> 
   const { network = 'main', keep, onWarning = (line) => console.warn(line) } = options
   const peers = checkPeers(options.peers)
   const log = logTo(onWarning)
-  const kept = keep === undefined ? undefined : await keepIn(keep)
+  const kept = keep === undefined ? undefined : await keepIn(keep, globalThis.navigator?.locks)
   try {
     return await startKept({ network, peers, log }, kept)
   } catch (error) {
@@ -83,23 +83,23 @@ async function startKept(
 ): Promise<TabNode> {
   const clock = lateClock()
   const store = await runtime.openStore(kept?.name)
-  const { node, join, close } = await createInside(
-    {
-      network,
-      runtime,
-      store,
-      log,
-      dial: makeDial(clock.catchUp),
-      peers,
-      // A page that names a node of the internet is not led into its user's own network by that.
-      allowPrivate: peers.every(isLocal),
-      onFatal: (error) => {
-        log.error('The node has stopped', { error })
-        void end()
-      },
+  const node = await createNode({
+    network,
+    runtime,
+    store,
+    log,
+    clock,
+    dial: makeDial(clock.catchUp),
+    peers,
+    // A page that names a node of the internet is not led into its user's own network by that.
+    allowPrivate: peers.every(isLocal),
+    isInside: true,
+    onFatal: (error) => {
+      log.error('The node has stopped', { error })
+      void end()
     },
-    { clock, makeRtc, hasRtc },
-  )
+  })
+  const { join, close } = insideOf(node, { network, clock, makeRtc, hasRtc })
   const end = async (): Promise<void> => {
     globalThis.removeEventListener?.('pagehide', onPageHide)
     await close()

@@ -9,7 +9,7 @@ export interface Kept {
 /** Takes the name, if no other tab has it and the page has locks at all. */
 export function keepIn(
   name: string,
-  locks: Pick<LockManager, 'request'> | undefined = globalThis.navigator?.locks,
+  locks: Pick<LockManager, 'request'> | undefined,
 ): Promise<Kept | undefined> {
   if (!locks) return Promise.resolve(undefined)
   return new Promise((resolve, reject) => {

@@ -17,6 +17,8 @@ export function lateClock(base: Clock = systemClock): LateClock {
       const timer = {
         atMs: base.monotonicMs() + delayMs,
         run: () => {
+          // It may have run, or been cancelled, after the browser had put it on its list.
+          if (!timers.has(timer)) return
           cancel()
           fn()
         },
@@ -31,10 +33,8 @@ export function lateClock(base: Clock = systemClock): LateClock {
     },
     catchUp: () => {
       const nowMs = base.monotonicMs()
-      for (const timer of [...timers].sort((a, b) => a.atMs - b.atMs)) {
-        // One that ran may have cancelled it.
-        if (timer.atMs <= nowMs && timers.has(timer)) timer.run()
-      }
+      const due = [...timers].filter(({ atMs }) => atMs <= nowMs)
+      for (const timer of due.sort((a, b) => a.atMs - b.atMs)) timer.run()
     },
   }
 }

@@ -18,6 +18,11 @@ const ENTRIES = [
     file: 'src/react/mod.ts',
     first: ['useMesh', 'useRoom', 'MeshOptions', 'Mesh', 'UseRoomOptions', 'RoomView'],
   },
+  {
+    subpath: 'signal-mesh/tab',
+    file: 'runtimes/tab.ts',
+    first: ['startNode', 'TabNodeOptions', 'TabNode', 'TabJoinOptions'],
+  },
   { subpath: 'signal-mesh/worker', file: 'src/edge/worker.ts', first: ['sharedSocket'] },
 ] as const
 

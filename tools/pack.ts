@@ -5,7 +5,7 @@ import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { type BuildOptions, build, type Plugin } from 'esbuild'
 import { FOR_BROWSERS } from './bundle.ts'
-import { standIns } from './stand-ins.ts'
+import { nodeStandIns, standIns } from './stand-ins.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const OUT = join(ROOT, 'dist/npm')
@@ -14,6 +14,7 @@ const OUT = join(ROOT, 'dist/npm')
 const BUNDLES: Readonly<Record<string, string>> = {
   edge: 'src/edge/mod',
   react: 'src/react/mod',
+  tab: 'runtimes/tab',
   worker: 'src/edge/worker',
 }
 
@@ -35,6 +36,7 @@ export async function packFiles(): Promise<void> {
   prepend('mod.js', '#!/usr/bin/env node\n')
   await bundle('edge')
   await bundle('worker')
+  await bundle('tab', { inject: ['tools/shims/node-globals.ts'], plugins: [...nodeStandIns] })
   await bundle('react', { external: ['react'], plugins: [edgeBeside] })
   for (const [name, types] of Object.entries(BUNDLES)) {
     prepend(`${name}.js`, selfTyped(`./${types}`))

@@ -5,10 +5,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findProgram, installPackage } from '../browser.ts'
+import { poll } from './poll.ts'
 
 const README = join(import.meta.dirname, '../../README.md')
 /** Clients that get no answer go on trying. */
-const CLIENT_TIMEOUT_MS = 4_000
+const CLIENT_TIMEOUT_MS = 3_000
+const START_WITHIN_MS = 10_000
 
 export const NO_COTURN = 'no coturn, and none could be installed; on Debian: apt-get install coturn'
 
@@ -44,9 +46,9 @@ export async function startCoturn(address: string, port: number, secret: string)
     `pidfile=${join(folder, 'pid')}`,
   ]
   writeFileSync(file, `${documented()}\n${own.join('\n')}\n`)
-  const child = spawn('turnserver', ['-c', file], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const child = spawn('turnserver', ['-c', file], { stdio: 'ignore' })
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
-  await listening(child, port)
+  await answering(child, address, port)
   return {
     port,
     stop: async () => {
@@ -67,13 +69,13 @@ function documented(): string {
     .join('\n')
 }
 
-function listening(child: ChildProcess, port: number): Promise<void> {
-  let said = ''
-  return new Promise((resolve, reject) => {
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      said += text
-      if (new RegExp(`IPv4\\. UDP listener opened on.*:${port}`).test(said)) resolve()
-    })
-    child.once('close', () => reject(new Error(`turnserver has ended: ${said.slice(-500)}`)))
-  })
+/** Its log does not say when it takes datagrams; its answers do. */
+function answering(child: ChildProcess, address: string, port: number): Promise<unknown> {
+  const ended = new Promise((_, reject) =>
+    child.once('close', () => reject(new Error('turnserver has ended by itself'))),
+  )
+  const asked = poll('coturn answers', START_WITHIN_MS, async () =>
+    (await runClient('turnutils_stunclient', ['-p', String(port), address])).includes('reflexive'),
+  )
+  return Promise.race([asked, ended])
 }

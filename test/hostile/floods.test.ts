@@ -122,7 +122,8 @@ beside(
     for (let i = 0; i < 2_000; i++)
       nested = Uint8Array.of(FRAME.rpc, 0, 0, 0, 2, ...nested.slice(0, 4_000))
     assert.is(await asked(mesh, raw, nested[0]!, nested), 'BAD_FRAME')
-    for (const method of [0, 8, 255]) {
+    const unused = Math.max(...Object.values(EDGE_METHOD)) + 1
+    for (const method of [0, unused, 255]) {
       assert.is(await asked(mesh, raw, method, new Uint8Array(0)), 'BAD_FRAME')
     }
     const frame = Uint8Array.of(

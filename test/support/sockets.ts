@@ -12,7 +12,7 @@ export interface SocketWorld {
   readonly clock: ManualClock
   /** Every dial, by the host of its URL and whether a local address would do. */
   readonly dials: { readonly host: string; readonly allowPrivate: boolean; readonly atMs: number }[]
-  /** Makes a node that is reached at this host, by whoever looks for it there. */
+  /** Makes a node that is reached at this host, by whoever looks for it there; if `isInside`, by nobody. */
   start(host: string, options?: Partial<NodeOptions>): Promise<MeshNode>
   /** Lets the URL lead to a node, or to nobody. */
   move(host: string, node: MeshNode | undefined): void
@@ -59,6 +59,7 @@ export function socketWorld(log: Log = silentLog): SocketWorld {
       })
       all.push(node)
       links.set(node, new Set())
+      if (options.isInside) return node
       at.set(host, node)
       node.setUrls([`http://${host}`])
       return node
