@@ -1,4 +1,4 @@
-/** How much server CPU a forwarded 2 KB signal costs, against bare `ws` in the same interleaved run. */
+/** How much server CPU a forwarded 2 KB signal costs, against the runtime's own forwarder in the same interleaved run. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -19,10 +19,29 @@ const ROUNDS = 7
 const TICK_US = 10_000
 const NETWORK = networkId('main')
 
+/** How each runtime is started, and its own forwarder. */
+const RUNTIMES: Readonly<Record<string, { readonly by: readonly string[]; readonly raw: string }>> =
+  {
+    node: { by: [process.execPath], raw: 'bench/raw-ws.ts' },
+    deno: { by: ['deno', 'run', '--quiet', '--no-prompt', '-A'], raw: 'bench/raw-deno.ts' },
+    bun: { by: ['bun'], raw: 'bench/raw-bun.ts' },
+  }
+const NODE_FLAGS = ['--port', '0', '--log-level', 'error', '--log-format', 'json']
+const RESULTS = 'bench/results/forward.json'
+
 interface Server {
-  readonly name: string
+  readonly isRaw: boolean
   readonly child: ChildProcess
   readonly url: string
+  /** Name and version, if it says so. */
+  readonly runtime: string
+}
+
+interface Result {
+  readonly runtime: string
+  readonly rawUs: number
+  readonly oursUs: number
+  readonly ratio: number
 }
 
 interface Client {
@@ -30,62 +49,64 @@ interface Client {
   readonly socket: WebSocket
 }
 
-const args = process.argv.slice(2)
-const servers = [
-  await start('raw ws', ['bench/raw-ws.ts']),
-  await start('signal-mesh', [
-    'mod.ts',
-    '--port',
-    '0',
-    '--log-level',
-    'error',
-    '--log-format',
-    'json',
-  ]),
-]
-const clients = new Map<Server, Client[]>()
-for (const server of servers) {
-  console.log(`Joining ${EDGES} edges to ${server.name} …`)
-  clients.set(server, await joinAll(server))
+// Behind the bench's own name: names of runtimes, default all, and --write.
+const args = process.argv.slice(2).filter((arg) => arg !== 'forward')
+const asked = args.filter((arg) => !arg.startsWith('--'))
+const unknown = asked.filter((name) => !(name in RUNTIMES))
+if (unknown.length > 0) throw new Error(`No runtime: ${unknown}; ${Object.keys(RUNTIMES)}`)
+const results: Record<string, Result> = {}
+for (const name of asked.length > 0 ? asked : Object.keys(RUNTIMES)) {
+  results[name] = await measure(name)
 }
-const costs = new Map<string, number[]>(servers.map(({ name }) => [name, []]))
-for (let round = 1; round <= ROUNDS; round++) {
-  for (const server of servers) {
-    const us = await forwardAll(server, clients.get(server) as Client[])
-    costs.get(server.name)?.push(us)
-    console.log(`round ${round}/${ROUNDS}  ${server.name.padEnd(12)} ${us.toFixed(1)} µs a signal`)
-  }
+for (const { runtime, rawUs, oursUs, ratio } of Object.values(results)) {
+  const figures = `${oursUs.toFixed(1)} µs, raw ${rawUs.toFixed(1)} µs: ratio ${ratio.toFixed(2)}`
+  console.log(`signal-mesh on ${runtime} ${figures}`)
 }
-for (const { child } of servers) child.kill('SIGKILL')
-const [raw, ours] = servers.map(({ name }) => median(costs.get(name) as number[])) as [
-  number,
-  number,
-]
-const result = {
-  bench: 'forward',
-  runtime: `node ${process.version}`,
-  rawUs: raw,
-  oursUs: ours,
-  ratio: ours / raw,
+if (args.includes('--write')) {
+  mkdirSync('bench/results', { recursive: true })
+  // What was not measured now stays as it was measured last.
+  const before = JSON.parse(readFileSync(RESULTS, 'utf8')) as { runtimes: typeof results }
+  const all = { bench: 'forward', runtimes: { ...before.runtimes, ...results } }
+  writeFileSync(RESULTS, `${JSON.stringify(all, null, 2)}\n`)
 }
-console.log(
-  `signal-mesh ${ours.toFixed(1)} µs, raw ws ${raw.toFixed(1)} µs: ratio ${result.ratio.toFixed(2)}`,
-)
-mkdirSync('bench/results', { recursive: true })
-if (args.includes('--write'))
-  writeFileSync('bench/results/forward.json', `${JSON.stringify(result, null, 2)}\n`)
 process.exit(0)
 
-async function start(name: string, command: readonly string[]): Promise<Server> {
-  // Servers share one core, the load has the other.
-  const child = spawn('taskset', ['-c', '0', process.execPath, ...command], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
-    const url = /(ws|http):\/\/127\.0\.0\.1:\d+/.exec(line)?.[0]
-    if (url) return { name, child, url: url.replace('http', 'ws') }
+/** A node on the runtime and the runtime's own forwarder, a round of each in turn. */
+async function measure(name: string): Promise<Result> {
+  const { by, raw } = RUNTIMES[name] as (typeof RUNTIMES)[string]
+  const pair = [
+    await start(true, [...by, raw]),
+    await start(false, [...by, 'mod.ts', ...NODE_FLAGS]),
+  ] as const
+  const rounds: [number, number][] = []
+  try {
+    console.log(`Joining ${EDGES} edges to each of two servers on ${name} …`)
+    const clients = [await joinAll(pair[0]), await joinAll(pair[1])] as const
+    for (let round = 1; round <= ROUNDS; round++) {
+      const us: [number, number] = [
+        await forwardAll(pair[0], clients[0]),
+        await forwardAll(pair[1], clients[1]),
+      ]
+      rounds.push(us)
+      const [rawUs, oursUs] = us.map((each) => `${each.toFixed(1)} µs`)
+      console.log(`${name} ${round}/${ROUNDS}  raw ${rawUs}, signal-mesh ${oursUs} a signal`)
+    }
+    for (const { socket } of clients.flat()) socket.terminate()
+  } finally {
+    for (const { child } of pair) child.kill('SIGKILL')
   }
-  throw new Error(`${name} did not start`)
+  const [rawUs, oursUs] = [median(rounds.map(([us]) => us)), median(rounds.map(([, us]) => us))]
+  return { runtime: pair[1].runtime, rawUs, oursUs, ratio: oursUs / rawUs }
+}
+
+async function start(isRaw: boolean, command: readonly string[]): Promise<Server> {
+  // Servers share one core, the load has the other.
+  const child = spawn('taskset', ['-c', '0', ...command], { stdio: ['ignore', 'pipe', 'inherit'] })
+  for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
+    const said = JSON.parse(line) as { url: string; runtime?: string }
+    return { isRaw, child, url: said.url.replace('http', 'ws'), runtime: said.runtime ?? '' }
+  }
+  throw new Error(`${command.join(' ')} did not start`)
 }
 
 async function joinAll(server: Server): Promise<Client[]> {
@@ -96,9 +117,9 @@ async function joinAll(server: Server): Promise<Client[]> {
 
 async function join(server: Server): Promise<Client> {
   const keys = signingKeyPair(randomBytes(32))
-  const path = server.name === 'raw ws' ? '' : '/edge'
+  const path = server.isRaw ? '' : '/edge'
   const socket = new WebSocket(server.url + path, { perMessageDeflate: false })
-  if (server.name === 'raw ws') {
+  if (server.isRaw) {
     await once(socket, 'open')
     socket.send(keys.publicKey)
     return { key: keys.publicKey, socket }

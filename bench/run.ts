@@ -2,11 +2,10 @@
 
 import { readdirSync } from 'node:fs'
 
-const REFERENCES = ['raw-ws', 'run']
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith('.ts'))
   .map((file) => file.slice(0, -'.ts'.length))
-  .filter((name) => !REFERENCES.includes(name))
+  .filter((name) => name !== 'run' && !name.startsWith('raw-'))
 const [name = ''] = process.argv.slice(2)
 if (names.includes(name)) await import(`./${name}.ts`)
 else {

@@ -153,4 +153,29 @@ test('tabs that are nodes find and call each other, and edges elsewhere, through
   }
 })
 
+/** Starts a node that keeps its identity; gives its id, and whether it is kept. */
+const startKept = async (code: string): Promise<{ id: string; kept: boolean }> => {
+  const url = URL.createObjectURL(new Blob([code], { type: 'text/javascript' }))
+  const { startNode } = (await import(url)) as typeof import('../runtimes/tab.ts')
+  const { id, kept } = await startNode({ keep: 'app' })
+  return { id, kept }
+}
+
+test('a kept identity is that of one tab at a time, and of the next page in it', async () => {
+  const stage = await open(1)
+  const page = await stage.open(0, '/health')
+  const first = await page.evaluate(startKept, CODE)
+  assert.ok(first.kept)
+  const second = await page.context().newPage()
+  await second.goto(page.url())
+  const other = await second.evaluate(startKept, CODE)
+  assert.not(other.kept)
+  assert.is.not(other.id, first.id)
+  await page.reload()
+  assert.equal(await page.evaluate(startKept, CODE), first)
+  await page.close()
+  await second.reload()
+  assert.equal(await second.evaluate(startKept, CODE), first)
+})
+
 test.run()

@@ -2,6 +2,7 @@
 
 import { authorityOf, reachOf } from '../src/authority.ts'
 import type { Edge, JoinOptions } from '../src/edge/mod.ts'
+import { checkObject } from '../src/edge/options.ts'
 import { hasRtc, makeRtc } from '../src/edge/rtc.ts'
 import { SignalMeshError } from '../src/errors.ts'
 import type { NodeId } from '../src/identity.ts'
@@ -59,7 +60,11 @@ export interface TabNode {
  * const edge = await node.join({ topics: ['my-room'] })
  */
 export async function startNode(options: TabNodeOptions = {}): Promise<TabNode> {
+  checkObject(options, 'startNode')
   const { network = 'main', keep, onWarning = (line) => console.warn(line) } = options
+  if (keep !== undefined && typeof keep !== 'string') {
+    throw new SignalMeshError('BAD_ARGUMENT', '"keep" must be a name')
+  }
   const peers = checkPeers(options.peers)
   const log = logTo(onWarning)
   const kept = keep === undefined ? undefined : await keepIn(keep, globalThis.navigator?.locks)

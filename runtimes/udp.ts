@@ -24,10 +24,11 @@ function portOf(sockets: readonly Socket[], port: number): UdpPort {
   return {
     port,
     send: (datagram, { address, port: to }) => {
+      if (isClosed) return
       const family = address.includes(':') ? 'IPv6' : 'IPv4'
       const socket = sockets.find((one) => one.address().family === family)
       // A callback takes the errors of one datagram, which would otherwise be the socket's.
-      if (!isClosed) socket?.send(datagram, to, address, () => {})
+      socket?.send(datagram, to, address, () => {})
     },
     close: async () => {
       if (isClosed) return

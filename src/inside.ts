@@ -22,6 +22,8 @@ export interface InsideGround extends Pick<Ground, 'clock' | 'makeRtc' | 'hasRtc
   readonly network: string
 }
 
+type IceServers = NonNullable<JoinOptions['iceServers']>
+
 /** Where limits by address count the edges: all of them are this process. */
 const INSIDE_ADDRESS = '127.0.0.1'
 
@@ -40,13 +42,21 @@ export function insideOf(node: MeshNode, { network, ...ground }: InsideGround): 
     return near
   }
 
+  /** Asked anew for each call: at the first, the node may have had no neighbour yet. */
+  const serversOf = (wanted: JoinOptions['iceServers']): IceServers => {
+    if (wanted !== undefined && typeof wanted !== 'function') return wanted
+    const near = (): RTCIceServer[] => node.nearStun().map((url) => ({ urls: url }))
+    return wanted ? () => wanted(near()) : near
+  }
+
   return {
     join: async (options = {}) => {
       checkObject(options, 'join')
       const signals = [closing.signal, ...(options.signal ? [options.signal] : [])]
       const { sharedWorker: _, ...own } = options as JoinOptions
       const signal = AbortSignal.any(signals)
-      return joinOn({ ...ground, dial }, { ...own, urls, network, signal })
+      const iceServers = serversOf(own.iceServers)
+      return joinOn({ ...ground, dial }, { ...own, iceServers, urls, network, signal })
     },
     close: () => {
       closing.abort(new SignalMeshError('CLOSED', 'The node was closed'))

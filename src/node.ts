@@ -19,11 +19,13 @@ import {
   MAX_ANCHORS,
   MAX_CONTACT_URLS,
   MAX_OTHER_HOMES,
+  MAX_VIAS,
 } from './limits.ts'
 import type { Link } from './link.ts'
 import type { Log } from './log.ts'
 import { createMesh, type Mesh } from './mesh.ts'
 import { runShared } from './muxhost.ts'
+import { nearStun } from './nearstun.ts'
 import { keepPeers } from './peers.ts'
 import type { MeshLinkInfo, Runtime, Store, Swarm, UdpAddress, UpgradeInfo } from './runtime.ts'
 import { readNamed } from './samples.ts'
@@ -98,6 +100,8 @@ export interface MeshNode {
   useStun(port: StunPort): void
   /** Takes a datagram that came to that port. */
   onDatagram(datagram: Uint8Array, from: UdpAddress): void
+  /** URLs of STUN servers of the nodes that it dialled, for who has no other. */
+  nearStun(): readonly string[]
   /** Says where edges reach this node, once it listens. */
   setUrls(urls: readonly string[]): void
   health(): Health
@@ -217,6 +221,8 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
       neighbours: mesh.neighbours,
       dials: urlDials,
       named: options.peers ?? [],
+      // As many as it names as ways to it: such nodes may be many, and each link is a place that others need.
+      ...(options.isInside && { enough: MAX_VIAS }),
       keepsMore: () => swarm === undefined,
       admits: mesh.admits,
     })
@@ -294,6 +300,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
       mesh.beat()
     },
     onDatagram: stuns.receive,
+    nearStun: () => nearStun(directory, mesh.neighbours, options.allowPrivate ?? false),
     setUrls: (at) => {
       urls = publicUrls.length ? publicUrls : at
       mesh.beat()

@@ -20,6 +20,8 @@ export interface PeersOptions {
   /** Whether nodes that were only heard of are dialled too: not where a swarm finds them. */
   keepsMore(): boolean
   admits(node: NodeId): boolean
+  /** How many links it is to dial, all told; default: `MIN_DIALLED`. */
+  readonly enough?: number
   /** From 0 up to 1: draws whom to dial, and when. */
   readonly random?: () => number
 }
@@ -38,7 +40,7 @@ interface Named {
 
 /** Keeps the links up until the returned function is called. */
 export function keepPeers(options: PeersOptions): () => void {
-  const { clock, log, neighbours, dials, random = Math.random } = options
+  const { clock, log, neighbours, dials, enough = MIN_DIALLED, random = Math.random } = options
   const named: Named[] = options.named.map((url) => ({
     url,
     node: undefined,
@@ -85,7 +87,7 @@ export function keepPeers(options: PeersOptions): () => void {
 
   const dialOneMore = (): void => {
     const dialled = neighbours.ids.filter((id) => neighbours.linkOf(id)?.initiator)
-    if (dialled.length >= MIN_DIALLED || !options.keepsMore()) return
+    if (dialled.length >= enough || !options.keepsMore()) return
     if (clock.monotonicMs() < lookDueAtMs) return
     const others = [...options.directory.homes.keys()].filter(
       (id) => id !== options.self && !neighbours.has(id) && options.admits(id),

@@ -58,6 +58,14 @@ const MISTAKES: readonly [readonly string[], string][] = [
     ],
   ),
   [['--tls-cert', 'a.pem'], 'Flags --tls-cert and --tls-key go together'],
+  [['--turn-url', 'turn:a.example'], 'Flags --turn-url and --turn-secret-file go together'],
+  [['--turn-secret-file', 'a'], 'Flags --turn-url and --turn-secret-file go together'],
+  [
+    ['--turn-url', 'stun:a.example'],
+    'Flag --turn-url takes up to 4 turn: or turns: URLs, not "stun:a.example"',
+  ],
+  [['--stun-public', 'a.example'], 'Flag --stun-public takes host:port, not "a.example"'],
+  [['--stun-port', '70000'], 'Flag --stun-port takes a whole number from 0 to 65535, not "70000"'],
   [
     ['--public-url', 'example.org'],
     'Flag --public-url takes up to 4 http, https, ws or wss URLs, not "example.org"',

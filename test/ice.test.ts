@@ -1,10 +1,14 @@
 /** Servers for ICE: what may be named, which neighbours' STUN a home names, TURN, and what an edge takes. */
 
+import { openStun } from '../runtimes/stun.ts'
 import { turnFrom } from '../runtimes/turn.ts'
 import { manualClock } from '../src/clock.ts'
 import { createIce, type IceOptions } from '../src/edge/ice.ts'
+import { SignalMeshError } from '../src/errors.ts'
 import { decodeIce, encodeIce, type IceOffer, isStunAt } from '../src/ice.ts'
 import { ICE_REFRESH_MS, STUN_ANSWER_MS, STUN_PROBE_MS, TURN_TTL_MS } from '../src/limits.ts'
+import { silentLog } from '../src/log.ts'
+import type { UdpOptions, UdpPort } from '../src/runtime.ts'
 import { createTurn } from '../src/turn.ts'
 import { assert, suite } from './harness/suite.ts'
 import { stunGround } from './support/stuns.ts'
@@ -163,6 +167,53 @@ test('refuses a TURN secret that is empty', async () => {
   assert.is(failure.code, 'BAD_CONFIG')
 })
 
+/** What a node is told of its STUN where these ports are taken, and what it bound. */
+async function opened(config: Partial<Parameters<typeof openStun>[2]>, taken: number[] = []) {
+  const said: string[] = []
+  const log = { ...silentLog, warn: (text: string) => said.push(text) }
+  const bound: string[] = []
+  let used: string | undefined
+  const openUdp = async ({ host, port }: UdpOptions): Promise<UdpPort> => {
+    bound.push(`${host} ${port}`)
+    if (taken.includes(port)) throw new SignalMeshError('PORT_IN_USE', 'It is in use')
+    return { port: port || 50_000, send: () => undefined, close: async () => undefined }
+  }
+  const node = {
+    useStun: ({ at }: { at: string | undefined }) => {
+      used = at
+    },
+    onDatagram: () => undefined,
+  }
+  const all = { host: '127.0.0.1', publicUrl: [], stunPort: undefined, stunPublic: undefined }
+  const port = await openStun(node, { openUdp }, { ...all, ...config }, log, '127.0.0.1')
+  return { bound, used, said, isOpen: port !== undefined }
+}
+
+const PUBLIC = { publicUrl: ['https://mesh.example'] }
+
+test('a node opens STUN where it listens, and everywhere if it is to be reached from outside', async () => {
+  const near = await opened({})
+  assert.equal([near.bound, near.used], [['127.0.0.1 3478'], '127.0.0.1:3478'])
+  assert.equal((await opened({ host: 'localhost' })).bound, ['127.0.0.1 3478'])
+  const far = await opened(PUBLIC)
+  assert.equal([far.bound, far.used], [['0.0.0.0 3478'], 'mesh.example:3478'])
+  const named = await opened({ ...PUBLIC, stunPublic: 'stun.example:99', stunPort: 5 })
+  assert.equal([named.bound, named.used], [['0.0.0.0 5'], 'stun.example:99'])
+  assert.equal((await opened({ stunPort: 0 })).isOpen, false)
+})
+
+test('a taken port is no reason not to start: the usual one gives way, another is gone without', async () => {
+  const usual = await opened({}, [3478])
+  assert.equal([usual.bound.at(-1), usual.used], ['127.0.0.1 0', '127.0.0.1:50000'])
+  assert.equal(usual.said, [])
+  assert.is((await opened(PUBLIC, [3478])).said.length, 1, 'firewalls know the usual one alone')
+  const asked = await opened({ stunPort: 7 }, [7])
+  assert.equal(
+    [asked.isOpen, asked.bound, asked.said],
+    [false, ['127.0.0.1 7'], ['Goes on without STUN']],
+  )
+})
+
 const OFFER: IceOffer = { servers: [{ url: 'stun:a.example:3478' }], ttlMs: ICE_REFRESH_MS }
 const TURN: IceOffer = {
   servers: [{ url: 'turn:t.example', username: 'n', credential: 'c' }],
@@ -255,13 +306,20 @@ test('a function of the application’s makes a list of what is offered', () => 
 })
 
 test('where that function fails, nothing is asked of anybody', () => {
-  const log = console.error
-  for (const wanted of [() => 'stun:a' as never, () => [{}] as never, () => raise()]) {
-    const { ice } = edge(wanted)
-    ice.greeted(OFFER, HOME)
-    console.error = () => undefined
-    assert.equal(ice.servers, [])
-    console.error = log
+  const scope = globalThis as { reportError?: unknown }
+  const before = scope.reportError
+  const reported: unknown[] = []
+  scope.reportError = (error: unknown) => reported.push(error)
+  try {
+    for (const wanted of [() => 'stun:a' as never, () => [{}] as never, () => raise()]) {
+      const { ice } = edge(wanted)
+      reported.length = 0
+      ice.greeted(OFFER, HOME)
+      assert.equal(ice.servers, [])
+      assert.ok(reported.length > 0)
+    }
+  } finally {
+    scope.reportError = before
   }
 })
 

@@ -1,8 +1,10 @@
 /** Nodes that nobody can dial, with edges of their own: found, called and missed like any others. */
 
+import { acceptsAuthority, authorityOf, insideUrl } from '../src/authority.ts'
 import type { Edge } from '../src/edge/mod.ts'
 import { type Inside, type InsideJoinOptions, insideOf } from '../src/inside.ts'
-import { HEARTBEAT_MS, HOME_EXPIRES_MS } from '../src/limits.ts'
+import { HEARTBEAT_MS, HOME_EXPIRES_MS, MAX_VIAS } from '../src/limits.ts'
+import { nearStun } from '../src/nearstun.ts'
 import type { MeshNode, NodeOptions } from '../src/node.ts'
 import { createViaDials } from '../src/viadials.ts'
 import { ownVias } from '../src/vias.ts'
@@ -118,6 +120,17 @@ test('its neighbour’s death leaves it with others, and its edges as they were'
   assert.is(await connects(stage, b, a), 'hello')
 })
 
+test('it keeps as many links as it names ways to it, however many nodes there are', async () => {
+  const stage = open()
+  const { world } = stage
+  for (let i = 0; i < 2 * MAX_VIAS; i++) {
+    await world.start(`n${i}.example`, { peers: i ? ['wss://n0.example'] : [] })
+  }
+  const tab = await stage.tab(['n0.example'])
+  await world.clock.advance(30_000)
+  assert.is(world.neighbours(tab.node), MAX_VIAS)
+})
+
 test('it is gone for others the moment it closes, and its edges say that they are closed', async () => {
   const stage = open()
   const n = await stage.world.start('n.example')
@@ -170,6 +183,8 @@ test('it answers to its own name alone, not to the local addresses that other no
     stage.world.clock,
   )
   assert.is((failure as { code: string }).code, 'BAD_AUTHORITY')
+  const name = authorityOf(insideUrl(tab.node.id))
+  assert.not(acceptsAuthority([], name), 'no node that listens answers to it')
 })
 
 const NODES = ['self', 'home', 'v1', 'v2', 'v3'] as const
@@ -207,6 +222,50 @@ test('dials the via nodes of a home that cannot be dialled, until one answers', 
   for (const contact of [{ urls: ['https://home.example'] }, { dhtKey: new Uint8Array(32) }]) {
     assert.is(viaDials({ vias, ...contact }, { v1: true }).dial('home'), undefined)
   }
+})
+
+test('its edges get the STUN of the nodes that it dialled, as they are when a call is made', async () => {
+  const stage = open()
+  const { world } = stage
+  const n = await world.start('n.example')
+  n.useStun({ at: '198.51.100.7:3478', send: () => {} })
+  const tab = await stage.tab(['n.example'])
+  const given: RTCIceServer[][] = []
+  const makeRtc = rtcWorld(world.clock)
+  const watched = insideOf(tab.node, {
+    network: 'test',
+    clock: world.clock,
+    makeRtc: (options) => {
+      given.push([...(options.config.iceServers ?? [])])
+      return makeRtc(options)
+    },
+  })
+  const join = (options?: InsideJoinOptions) =>
+    during(watched.join({ topics: [TOPIC], ...options }), world.clock)
+  const own = [{ urls: 'stun:own.example' }]
+  const [a, b, c] = [
+    await join(),
+    await join({ iceServers: own }),
+    await join({ iceServers: (offered) => [...offered, ...own] }),
+  ]
+  await world.clock.advance(500)
+  const near = { urls: 'stun:198.51.100.7:3478' }
+  await during(a.connect(b.id, { topic: TOPIC }), world.clock)
+  assert.equal(given.splice(0), [[near], own])
+  await during(c.connect(b.id, { topic: TOPIC }), world.clock)
+  assert.equal(given.splice(0), [[near, ...own], own])
+})
+
+test('and no STUN of their user’s own network because a node of the internet says so, nor of who dialled in', () => {
+  const at = { near: '192.168.1.1:3478', far: '198.51.100.7:3478', in: '198.51.100.8:3478' }
+  const homes = new Map(Object.entries(at).map(([id, stunAt]) => [id, { contact: { stunAt } }]))
+  const neighbours = {
+    ids: ['in', 'silent', 'near', 'far'],
+    linkOf: (id: string) => ({ upMs: 0, initiator: id !== 'in' }),
+  }
+  const of = (allowPrivate: boolean) => nearStun({ homes } as never, neighbours, allowPrivate)
+  assert.equal(of(false), [`stun:${at.far}`])
+  assert.equal(of(true), [`stun:${at.near}`, `stun:${at.far}`])
 })
 
 test('a node’s first word names the neighbour that it has just dialled as a way to it', () => {

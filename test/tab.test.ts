@@ -4,7 +4,7 @@ import { bundleTab } from '../build.ts'
 import { runtime as browser } from '../runtimes/browser.ts'
 import { makeDial } from '../runtimes/browser-dial.ts'
 import { openStore } from '../runtimes/browser-store.ts'
-import { runtime as node } from '../runtimes/node.ts'
+import { listen } from '../runtimes/listen.ts'
 import { startNode } from '../runtimes/tab.ts'
 import { keepIn } from '../runtimes/tabkeep.ts'
 import { manualClock } from '../src/clock.ts'
@@ -24,7 +24,7 @@ const ANY = { allowPrivate: true }
 /** Serves sockets until the work with their URL is done; gives the server's ends. */
 async function served(work: (url: string, ends: readonly Link[]) => Promise<void>): Promise<void> {
   const ends: Link[] = []
-  const running = await node.listen({
+  const running = await listen({
     host: '127.0.0.1',
     port: 0,
     fetch: () => new Response(''),
@@ -177,6 +177,9 @@ test('is started with URLs of nodes, or not at all', async () => {
     many,
   ])
     assert.is(await codeOf(() => startNode({ peers } as never)), 'BAD_ARGUMENT', String(peers))
+  const peers = ['wss://node.example']
+  for (const bad of [null, 7, { peers, keep: 7 }, { peers, network: 7 }])
+    assert.is(await codeOf(() => startNode(bad as never)), 'BAD_ARGUMENT', JSON.stringify(bad))
 })
 
 test('warns of a peer that does not answer, and is a mesh of its own by then', async () => {

@@ -92,9 +92,20 @@ const withoutDebugging: Plugin = {
   },
 }
 
+/** Its maps name sources that it does not bring along. */
+const withoutMapsOfBroadcast: Plugin = {
+  name: 'without-maps-of-broadcast',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/node_modules\/@dxos\/broadcast\/.*\.js$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replace(/^\/\/# sourceMappingURL=.*$/m, ''),
+    }))
+  },
+}
+
 export const standIns: readonly Plugin[] = [insteadOf(STAND_INS), withoutDebugging]
 /** The same for a page that has a node too. */
 export const nodeStandIns: readonly Plugin[] = [
   insteadOf([...STAND_INS_OF_NODES, ...STAND_INS]),
   withoutDebugging,
+  withoutMapsOfBroadcast,
 ]

@@ -11,7 +11,7 @@ import { MAX_BUFFERED_BYTES, MAX_FRAME_BYTES } from '../../src/limits.ts'
 import type { Link } from '../../src/link.ts'
 import { silentLog } from '../../src/log.ts'
 import { createNode, type MeshNode } from '../../src/node.ts'
-import type { ListenOptions, Running, Runtime } from '../../src/runtime.ts'
+import type { ListenOptions, Running, Runtime, UdpAddress, UdpPort } from '../../src/runtime.ts'
 import { assert, suite } from '../harness/suite.ts'
 import { NODE_FAULTS, REQUEST_FAULTS, SOCKET_FAULTS } from './faults.ts'
 import { frameOf, OP, openRaw, type RawSocket, statusOf, upgradeHead } from './raw-socket.ts'
@@ -21,6 +21,7 @@ export function conformance(runtime: Runtime): void {
   http(runtime)
   sockets(runtime)
   dials(runtime)
+  udp(runtime)
   store(runtime)
   node(runtime)
 }
@@ -359,6 +360,76 @@ function dials(runtime: Runtime): void {
     close()
     await link.closed
     assert.is(link.bufferedBytes, 0)
+  })
+
+  test.run()
+}
+
+function udp(runtime: Runtime): void {
+  const { openUdp } = runtime
+  // Not every runtime has it.
+  if (!openUdp) return
+  const test = suite('runtime: UDP')
+  const open: UdpPort[] = []
+  test.afterEach(async () => {
+    await Promise.all(open.splice(0).map((one) => one.close()))
+  })
+  /** A port that echoes, or keeps, what comes. */
+  const port = async (host: string, isEcho = false) => {
+    const came: { bytes: number[]; from: UdpAddress }[] = []
+    const one: UdpPort = await openUdp({
+      host,
+      port: 0,
+      onDatagram: (datagram, from) => {
+        came.push({ bytes: [...datagram], from })
+        if (isEcho) one.send(datagram, from)
+      },
+    })
+    open.push(one)
+    return { one, came }
+  }
+  const until = async (isSo: () => boolean): Promise<void> => {
+    while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+
+  test('sends datagrams and says whence they come, each family in its own notation', async () => {
+    const all = await port('0.0.0.0', true)
+    for (const host of ['127.0.0.1', '::1']) {
+      const client = await port(host)
+      client.one.send(Uint8Array.of(1, 2, 3), { address: host, port: all.one.port })
+      await until(() => client.came.length > 0)
+      const from = { address: host, port: all.one.port }
+      assert.equal(client.came, [{ bytes: [1, 2, 3], from }])
+      assert.equal(all.came.at(-1)?.from, { address: host, port: client.one.port })
+    }
+  })
+
+  test('says that a port is in use, or that there is no such address', async () => {
+    const { one } = await port(LOOPBACK)
+    const failure = async (host: string, at: number): Promise<string> =>
+      openUdp({ host, port: at, onDatagram: () => undefined }).then(
+        () => 'open',
+        ({ code }) => code,
+      )
+    assert.is(await failure(LOOPBACK, one.port), 'PORT_IN_USE')
+    assert.is(await failure('203.0.113.1', 0), 'BAD_CONFIG')
+  })
+
+  test('loses what nobody takes or nothing can carry, and goes on', async () => {
+    const { one, came } = await port(LOOPBACK)
+    const other = await port(LOOPBACK, true)
+    one.send(Uint8Array.of(1), { address: LOOPBACK, port: 1 })
+    one.send(Uint8Array.of(1), { address: '::1', port: other.one.port })
+    one.send(new Uint8Array(70_000), { address: LOOPBACK, port: other.one.port })
+    // On Bun the next one may be lost along with what was refused.
+    await until(() => {
+      one.send(Uint8Array.of(2), { address: LOOPBACK, port: other.one.port })
+      return came.length > 0
+    })
+    assert.equal(came[0]?.bytes, [2])
+    await one.close()
+    one.send(Uint8Array.of(3), { address: LOOPBACK, port: other.one.port })
+    await one.close()
   })
 
   test.run()
