@@ -6,7 +6,14 @@ import { manualClock } from '../src/clock.ts'
 import { createIce, type IceOptions } from '../src/edge/ice.ts'
 import { SignalMeshError } from '../src/errors.ts'
 import { decodeIce, encodeIce, type IceOffer, isStunAt } from '../src/ice.ts'
-import { ICE_REFRESH_MS, STUN_ANSWER_MS, STUN_PROBE_MS, TURN_TTL_MS } from '../src/limits.ts'
+import {
+  ICE_AGAIN_MS,
+  ICE_REFRESH_MS,
+  STUN_ANSWER_MS,
+  STUN_PROBE_MS,
+  TURN_BURST,
+  TURN_TTL_MS,
+} from '../src/limits.ts'
 import { silentLog } from '../src/log.ts'
 import type { UdpOptions, UdpPort } from '../src/runtime.ts'
 import { createTurn } from '../src/turn.ts'
@@ -161,6 +168,13 @@ test('mints TURN credentials as the TURN REST scheme has them, with a name that 
   assert.is(one?.credential, options.mac(one?.username ?? ''))
 })
 
+test('an address that asks for TURN too often gets none, and others theirs', () => {
+  const turn = createTurn({ urls: ['turn:t.example'], mac: () => 'mac' }, manualClock())
+  for (let i = 0; i < TURN_BURST; i++) assert.is(turn('2001:db8::1').servers.length, 1)
+  assert.is(turn('2001:db8::2').servers.length, 0, 'one network is one address')
+  assert.is(turn('2001:db8:1::1').servers.length, 1)
+})
+
 test('refuses a TURN secret that is empty', async () => {
   const host = { readText: async () => ' \n' }
   const failure = await turnFrom({ turnUrl: ['turn:t'], turnSecretFile: 'f' }, host).catch((e) => e)
@@ -259,6 +273,16 @@ test('asks for new credentials before the old ones run out', async () => {
   assert.is(ice.servers[1]?.username, 'next')
   ice.close()
   assert.is(clock.pending, 0)
+})
+
+test('a home that says that all is over at once is not asked without end', async () => {
+  const { clock, ice, requests, answers } = edge()
+  const over = { servers: OFFER.servers, ttlMs: 1 }
+  ice.greeted(over, HOME)
+  ice.welcomed({ servers: [], ttlMs: 0 }, HOME)
+  answers(encodeIce(over))
+  await clock.advance(10 * ICE_AGAIN_MS)
+  assert.is(requests.length, 10)
 })
 
 test('gives nobody credentials that have run out', async () => {
