@@ -54,7 +54,7 @@ export async function processHost(own?: OwnFiles): Promise<Host> {
     exit: (code) => process.exit(code),
     onStop,
     readText,
-    readBuild: own ? async () => own.files : readBuild,
+    readBuild: own ? async () => own.files : builtFiles,
     lanAddresses,
   }
 }
@@ -109,7 +109,7 @@ async function readOwn(path: string): Promise<string> {
 }
 
 /** The build, but for what it holds for the registries; a URL cannot say what is below it. */
-export async function readBuild(): Promise<Map<string, Uint8Array>> {
+export async function builtFiles(): Promise<Map<string, Uint8Array>> {
   if (ROOT.protocol !== 'file:') return new Map()
   return readFolder(fileURLToPath(new URL('dist', ROOT)), /^npm\//)
 }

@@ -3,7 +3,7 @@
 import { badFrame, type Reader, reader, toHex, type Writer, writer } from './bytes.ts'
 import { HASH_BYTES, KEY_BYTES, SIGNATURE_BYTES } from './crypto.ts'
 import { CODE_NUMBERS, codeOfNumber, type ErrorCode, SignalMeshError } from './errors.ts'
-import { type IceOffer, NO_ICE, iceFrom, writeIce } from './ice.ts'
+import { type IceOffer, iceFrom, NO_ICE, writeIce } from './ice.ts'
 import {
   MAX_DISCOVER,
   MAX_ERROR_TEXT_BYTES,

@@ -2,7 +2,7 @@
 
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { readBuild } from '../runtimes/host.ts'
+import { builtFiles } from '../runtimes/host.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 /** Stands nowhere but in the bundler's memory. */
@@ -78,7 +78,7 @@ function pluginOf(files: ReadonlyMap<string, Uint8Array>): object {
 
 async function main(out: string): Promise<void> {
   if (!bun) throw new Error('Only Bun makes one file; run: npm run compile')
-  const files = await readBuild()
+  const files = await builtFiles()
   if (!files.has('edge.min.js')) throw new Error('There is no build; run: npm run build')
   const { success, logs } = await bun.build({
     entrypoints: [ENTRY],
