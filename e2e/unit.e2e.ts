@@ -78,7 +78,7 @@ test('every test file that needs no server passes in a page, and the others are 
     }
   }
   await Promise.all(Array.from({ length: PAGES }, worker))
-  // They pass, but a page signs and verifies so much more slowly that they take minutes.
+  // A page signs and verifies so much more slowly that these take minutes; not all of them were tried there.
   if (wholeNodes.length > 0) note(`whole nodes, run by name alone: ${wholeNodes.join(' ')}`)
   note(`${passed} tests passed in Chromium`)
   assert.ok(passed > 0)

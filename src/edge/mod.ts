@@ -48,15 +48,20 @@ export interface Peer {
 }
 
 export interface EdgeEvents {
+  /** A connection is open, whoever called; once for each. */
   readonly connection: Connection
+  /** Another home, or another state of this one. */
   readonly home: HomeStatus
+  /** The edge is closed for good by this, such as `REPLACED`. */
   readonly error: SignalMeshError
 }
 
 export interface Edge {
+  /** Its public key, 64 hex digits. */
   readonly id: PeerId
   /** The seed: keep it to be the same peer next time. */
   readonly identity: Uint8Array
+  /** The node at which it is at home, and how that is. */
   readonly home: HomeStatus
   /**
    * Joins the topic's room: all who are in it, connected, each with at most so many others. Resolves
@@ -68,10 +73,15 @@ export interface Edge {
   /**
    * Lets peers find this edge under the topic. Again with another `info`, it is for those who look
    * from then on.
+   * @throws SignalMeshError `BAD_ARGUMENT`, `TOO_MANY` above 64 topics, `TOO_LARGE`, `ABORTED`
    */
   advertise(topic: Topic, options?: AdvertiseOptions): Promise<void>
+  /** Is found under the topic no more; open connections stay. */
   unadvertise(topic: Topic): Promise<void>
-  /** A random sample of the topic's edges, this one left out, and how many there are. */
+  /**
+   * A random sample of the topic's edges, this one left out, and how many there are.
+   * @throws SignalMeshError `BAD_ARGUMENT`, `ABORTED`, `RATE_LIMITED`
+   */
   discover(topic: Topic, options?: DiscoverOptions): Promise<{ peers: Peer[]; total: number }>
   /** First those present as joins, then each join and leave. */
   watch(topic: Topic, options?: { signal?: AbortSignal }): AsyncIterable<Change>
@@ -80,8 +90,14 @@ export interface Edge {
    * @throws SignalMeshError with the reason, `RTC_FAILED` also where there is no WebRTC, as in a worker
    */
   connect(peer: PeerId, options: ConnectOptions): Promise<Connection>
+  /**
+   * Calls `fn` at each such event; what is returned ends that.
+   * @throws SignalMeshError `BAD_ARGUMENT` for an event that there is not
+   */
   on<Name extends keyof EdgeEvents>(name: Name, fn: (value: EdgeEvents[Name]) => void): () => void
+  /** Leaves the mesh and its rooms, and closes all connections. */
   close(): Promise<void>
+  /** The same, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>
 }
 
