@@ -119,7 +119,10 @@ test('gives RTC the STUN of its nodes alone, and asks no server but the nodes', 
     // Left out is not enough: what makes the connections has servers of its own then.
     for (const { given, used } of configs) {
       const wanted = given?.iceServers?.flatMap(({ urls }) => urls)
-      assert.equal(wanted, (used.iceServers ?? []).flatMap(({ urls }) => urls))
+      assert.equal(
+        wanted,
+        (used.iceServers ?? []).flatMap(({ urls }) => urls),
+      )
     }
     const urls = configs.flatMap(({ used }) => used.iceServers ?? []).flatMap(({ urls }) => urls)
     assert.ok(
