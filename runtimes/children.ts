@@ -83,7 +83,10 @@ export async function startChild(options: ChildOptions): Promise<Child> {
 function firstLine(child: ChildProcess, exited: Promise<void>): Promise<string> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(reject, START_TIMEOUT_MS, new Error('it did not get ready in time'))
-    void exited.then(() => reject(new Error('it ended')))
+    void exited.then(() => {
+      clearTimeout(timer)
+      reject(new Error('it ended'))
+    })
     let text = ''
     child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
       if (text.includes('\n')) return
