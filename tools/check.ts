@@ -14,6 +14,8 @@ interface Stage {
 
 /** Over real sockets and on all three, so it has stages of its own. */
 const CONFORMANCE = 'test/conformance.test.ts'
+/** Programs and a real DHT: they take as much time as all else together, and wait for real clocks. */
+const PROGRAMS = ['cli', 'swarm', 'relaying', 'runtime-node'].map((name) => `test/${name}.test.ts`)
 
 const CHECK: readonly Stage[] = [
   {
@@ -23,11 +25,16 @@ const CHECK: readonly Stage[] = [
   { name: 'types', command: ['tsc', '-p', 'tsconfig.json'] },
   { name: 'types of src alone', command: ['tsc', '-p', 'tsconfig.src.json'] },
   { name: 'build', command: ['node', 'build.ts'], shown: true },
-  { name: 'unit tests', command: onNode('test/*.test.ts', CONFORMANCE), shown: true },
+  { name: 'unit tests', command: onNode('test/*.test.ts', CONFORMANCE, ...PROGRAMS), shown: true },
 ]
 
 /** Not in the budget of the check: finding a browser may mean to install one. */
 const END_TO_END: readonly Stage[] = [
+  {
+    name: 'programs and the DHT',
+    command: ['node', 'test/harness/run.ts', ...PROGRAMS],
+    shown: true,
+  },
   { name: 'hostile suite', command: onNode('test/hostile/*.test.ts'), shown: true },
   { name: 'conformance of Node', command: onNode(CONFORMANCE), shown: true },
   { name: 'unit tests on Deno', command: onRuntime('deno'), shown: true },
@@ -58,8 +65,8 @@ const totals = { ...stageTotals, failed: stageTotals.failed + (overMs > 0 ? 1 : 
 console.log(totalsLine(totals))
 process.exitCode = totals.failed > 0 || totals.passed === 0 ? 1 : 0
 
-function onNode(pattern: string, leftOut?: string): string[] {
-  const files = globSync(pattern).filter((file) => file !== leftOut)
+function onNode(pattern: string, ...leftOut: readonly string[]): string[] {
+  const files = globSync(pattern).filter((file) => !leftOut.includes(file))
   return ['node', 'test/harness/run.ts', ...files.sort()]
 }
 
