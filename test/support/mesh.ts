@@ -88,11 +88,18 @@ export async function testMesh(
         for (const node of [a, b]) crossed.set(node, (crossed.get(node) ?? 0) + 1)
       }),
     ) as [Link, Link]
-    sockets.get(a)?.add(left)
-    sockets.get(b)?.add(right)
+    hold(a, left)
+    hold(b, right)
     a.addLink(left, { initiator: true, remoteAddress: '127.0.0.1' })
     b.addLink(right, { initiator: false, remoteAddress: '127.0.0.1' })
     return [left, right]
+  }
+
+  /** For as long as it is open: a killed node's are cut, and the fuzzer counts what is kept. */
+  const hold = (node: MeshNode, end: Link): void => {
+    const ends = sockets.get(node)
+    ends?.add(end)
+    void end.closed.then(() => ends?.delete(end))
   }
 
   const adopt = (node: MeshNode, url: string): void => {
@@ -127,7 +134,7 @@ export async function testMesh(
       remoteAddress,
     })
     if (node && typeof accept === 'function' && sockets.has(node)) {
-      sockets.get(node)?.add(far)
+      hold(node, far)
       accept(far)
     } else near.close('refused')
     const link = tapped(near, (frame, way) => {
