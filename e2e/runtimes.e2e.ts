@@ -64,8 +64,9 @@ for (const mix of [
       `${after.map(({ runtime }) => runtime).join(', ')}: back after ${Math.round(performance.now() - startMs)} ms`,
     )
     const third = await page(a)
-    await Promise.all([third.finds(one.id, b.nodeId), one.finds(third.id, a.nodeId)])
+    await Promise.all([third.finds(two.id, c.nodeId), one.finds(third.id, a.nodeId)])
     assert.is(await third.connects(two.id), undefined)
+    await two.isConnected(third.id)
     await chat(third, two)
   })
 }
