@@ -9,5 +9,6 @@ export const NODE_ALONE: Readonly<Record<string, string>> = {
   'test/bundle.test.ts': 'starts the build and a server of its own by Node',
   'test/harness.test.ts': 'tests the runner, which is a program of Node',
   'test/mutants.test.ts': 'tests a tool for Node',
-  'test/fuzz.test.ts': 'tests a tool for Node; what it counts of the heap is told in other ways elsewhere',
+  'test/fuzz.test.ts':
+    'tests a tool for Node; what it counts of the heap is told in other ways elsewhere',
 }
