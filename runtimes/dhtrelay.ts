@@ -40,6 +40,7 @@ export function dhtThrough(socket: RelaySocket, keyPair: KeyPair, onEnd: () => v
   stream.on('error', () => {})
   stream.on('close', onEnd)
   const dht = new RelayedNode(stream, { keyPair })
+  // Whatever hinders it ends the stream too, and that is what is told.
   dht.ready().catch(() => {})
   const giveUp = (): void => void stream.destroy()
   guard(dht._protocol, giveUp)

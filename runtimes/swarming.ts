@@ -76,8 +76,8 @@ export function swarmOn(options: SwarmingOptions): Swarming {
     },
     drop: () => {
       stopLooking()
+      // Nothing answers any more: this only stops their timers, and its failure changes nothing.
       void dht.destroy({ force: true }).catch(() => {})
-      // Nothing answers any more; this only stops its timers.
       void swarm.clear().catch(() => {})
       void swarm.destroy({ force: true }).catch(() => {})
     },
@@ -97,7 +97,7 @@ async function leave(swarm: Hyperswarm, dht: SwarmDht): Promise<void> {
   })
   const left = emptied.then(() => swarm.destroy()).catch(() => 'late')
   if ((await Promise.race([left, late])) === 'late') {
-    // A swarm that gets no answers would wait for them even when forced; its DHT does not.
+    // A swarm that gets no answers would wait for them even when forced; its DHT does not. It is left, come what may.
     await dht.destroy({ force: true }).catch(() => {})
   }
 }
