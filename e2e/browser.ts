@@ -28,10 +28,19 @@ or run "npx playwright install --with-deps chromium", then run this again.`
 
 export const isRoot: boolean = process.getuid?.() === 0
 
-/** Starts headless Chromium; `flags` are put after our own. */
-export async function launchBrowser(flags: readonly string[] = []): Promise<Browser> {
+/**
+ * Starts headless Chromium; `flags` are put after our own. A `wrapper` is a program that starts the one
+ * that `BROWSER` names, with what it is given itself.
+ */
+export async function launchBrowser(
+  flags: readonly string[] = [],
+  wrapper?: { readonly path: string; readonly env: Readonly<Record<string, string>> },
+): Promise<Browser> {
   return chromium.launch({
-    executablePath: ensureBrowser(),
+    executablePath: wrapper?.path ?? ensureBrowser(),
+    ...(wrapper && {
+      env: { ...(process.env as Record<string, string>), BROWSER: ensureBrowser(), ...wrapper.env },
+    }),
     // Chromium refuses to run its sandbox as root.
     args: [...QUIET_FLAGS, ...(isRoot ? ['--no-sandbox'] : []), ...flags],
   })

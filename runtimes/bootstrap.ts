@@ -1,14 +1,17 @@
 /** A program that starts a DHT of its own, for nodes to be given as `--bootstrap`. */
 
 import { asMeshError } from '../src/errors.ts'
+import { isHostPort, MAX_BOOTSTRAPS } from './config.ts'
 import { openBootstrap } from './dht.ts'
-import { isIpv4, onOff, textThat, wholeNumber } from './flag-values.ts'
+import { isIpv4, listThat, onOff, textThat, wholeNumber } from './flag-values.ts'
 import { type Flags, helpLines, parseFlags } from './flags.ts'
 import { type Host, isProgram, processHost } from './host.ts'
 
 interface Settings {
   readonly port: number
   readonly host: string
+  readonly bind: string | undefined
+  readonly others: readonly string[]
   readonly json: boolean
   readonly help: boolean
 }
@@ -32,6 +35,20 @@ const FLAGS: Flags<Settings> = {
     twin: false,
     about: 'IPv4 address under which others reach it. Default: 127.0.0.1',
   },
+  bind: {
+    ...textThat('an IPv4 address of this machine', isIpv4),
+    value: 'ADDRESS',
+    fallback: undefined,
+    twin: false,
+    about: 'IPv4 address that it binds, where others reach it by another. Default: that of --host',
+  },
+  others: {
+    ...listThat('a list of host:port', isHostPort, MAX_BOOTSTRAPS),
+    value: 'HOST:PORT,…',
+    fallback: [],
+    twin: false,
+    about: 'Bootstrap nodes of the same DHT that run elsewhere. Default: none',
+  },
   json: { ...onOff, twin: false, about: 'Prints one line: {"address":"host:port"}' },
   help: { ...onOff, twin: false, about: 'Prints this' },
 }
@@ -46,7 +63,9 @@ async function main(host: Host): Promise<void> {
     const dht = await openBootstrap(settings)
     const address = `${settings.host}:${dht.address().port}`
     host.out(`${settings.json ? JSON.stringify({ address }) : address}\n`)
-    host.onStop(() => host.exit(0))
+    host.onStop(() => {
+      void dht.destroy({ force: true }).finally(() => host.exit(0))
+    })
   } catch (error) {
     const { code, message } = asMeshError(error)
     host.err(`bootstrap: ${message} (${code})\n`)

@@ -6,6 +6,7 @@ import {
   MAX_CONTACT_URLS,
   MAX_ICE_TEXT_BYTES,
   MAX_NAME_BYTES,
+  MAX_NETWORKS,
   MAX_PEERS,
   MAX_STUN_AT_BYTES,
   MAX_TURN_URLS,
@@ -14,20 +15,29 @@ import {
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from '../src/log.ts'
 import { isIpv4, listThat, oneOf, onOff, textThat, wholeNumber } from './flag-values.ts'
 import { type Env, type Flags, helpLines, parseFlags } from './flags.ts'
-import { MAX_RELAYS } from './limits.ts'
+import { MAX_RELAYS, MAX_SOURCES, SOURCE_REFRESH_MS } from './limits.ts'
 
 export interface Config {
   readonly port: number
   readonly host: string
-  readonly network: string
+  /** At least one; the first is that of who names none. */
+  readonly network: readonly string[]
   readonly bootstrap: readonly string[]
   readonly peer: readonly string[]
+  readonly registry: readonly string[]
+  readonly dns: readonly string[]
+  readonly dnsServer: readonly string[]
+  readonly lan: boolean
+  readonly publicDht: boolean
+  /** Seconds. */
+  readonly refresh: number
   readonly allowPrivate: boolean
   readonly dhtPort: number
   readonly dhtHost: string | undefined
   readonly noDht: boolean
   readonly relay: readonly string[]
   readonly dhtRelay: boolean
+  readonly dhtBootstrap: string | undefined
   readonly stunPort: number | undefined
   readonly stunPublic: string | undefined
   readonly turnUrl: readonly string[]
@@ -51,7 +61,8 @@ export const DEFAULT_PORT = 4680
 /** RFC 8489, section 18.6. */
 export const DEFAULT_STUN_PORT = 3478
 
-const MAX_BOOTSTRAPS = 32
+/** As many as a flag names. */
+export const MAX_BOOTSTRAPS = 32
 const MAX_PROXIES = 32
 
 const port = { ...wholeNumber(0, 65_535), value: 'PORT' }
@@ -61,6 +72,12 @@ const PUBLIC_URLS = listThat(
   `up to ${MAX_CONTACT_URLS} http, https, ws or wss URLs`,
   isUrl,
   MAX_CONTACT_URLS,
+)
+
+const NETWORKS = listThat(
+  `up to ${MAX_NETWORKS} names of 1 to ${MAX_NAME_BYTES} bytes`,
+  isName,
+  MAX_NETWORKS,
 )
 
 const FLAGS: Flags<Config> = {
@@ -76,10 +93,12 @@ const FLAGS: Flags<Config> = {
     about: 'Address to listen on; 0.0.0.0 opens it to the LAN. Default: 127.0.0.1',
   },
   network: {
-    ...textThat(`a name of 1 to ${MAX_NAME_BYTES} bytes`, isName),
-    value: 'NAME',
-    fallback: 'main',
-    about: 'Genesis name of the mesh; meshes of other names never meet. Default: main',
+    ...NETWORKS,
+    // One that is named twice is one mistake, and not two networks.
+    read: (texts) => NETWORKS.read(texts)?.filter(isFirst),
+    value: 'NAME,…',
+    fallback: ['main'],
+    about: 'Genesis names of the meshes served, each apart from all others. Default: main',
   },
   bootstrap: {
     ...listThat('a list of host:port', isHostPort, MAX_BOOTSTRAPS),
@@ -93,9 +112,46 @@ const FLAGS: Flags<Config> = {
     fallback: [],
     about: 'Nodes to keep links to over WebSocket, e.g. wss://node.example. Default: none',
   },
+  registry: {
+    ...listThat(`up to ${MAX_SOURCES} http or https URLs`, isHttp, MAX_SOURCES),
+    value: 'URL,…',
+    fallback: [],
+    about: 'Registries (DXNS, laconicd) whose records name nodes. Default: none',
+  },
+  dns: {
+    ...listThat(`up to ${MAX_SOURCES} domains`, isDomain, MAX_SOURCES),
+    value: 'DOMAIN,…',
+    fallback: [],
+    about: 'Domains whose TXT records at _signal-mesh.DOMAIN name nodes. Default: none',
+  },
+  dnsServer: {
+    ...listThat(
+      `up to ${MAX_SOURCES} addresses, each with :port or without`,
+      isServer,
+      MAX_SOURCES,
+    ),
+    value: 'ADDRESS,…',
+    fallback: [],
+    about: 'Name servers that --dns asks. Default: those of this machine',
+  },
+  lan: {
+    ...onOff,
+    about: 'Finds other nodes with --lan in the local network, by multicast DNS',
+  },
+  publicDht: {
+    ...onOff,
+    about: 'Meets others on the public DHT of Hyperswarm, by servers of Holepunch. Node only',
+  },
+  refresh: {
+    ...wholeNumber(1, 86_400),
+    value: 'SECONDS',
+    fallback: SOURCE_REFRESH_MS / 1000,
+    about: `How often --registry and --dns are asked again. Default: ${SOURCE_REFRESH_MS / 1000}`,
+  },
   allowPrivate: {
     ...onOff,
-    about: 'Dials local addresses that other nodes name; one that --peer names is always dialled',
+    about:
+      'Dials local addresses that nodes and records name; one that --peer names is always dialled',
   },
   dhtPort: { ...port, fallback: 0, about: 'UDP port of the DHT; 0: any free one. Default: 0' },
   dhtHost: {
@@ -114,6 +170,12 @@ const FLAGS: Flags<Config> = {
   dhtRelay: {
     ...onOff,
     about: 'Lends the DHT of --bootstrap to nodes that name this one by --relay',
+  },
+  dhtBootstrap: {
+    ...textThat('an IPv4 address and port of this machine', isOwnHostPort),
+    value: 'ADDRESS:PORT',
+    fallback: undefined,
+    about: 'Begins a DHT there, UDP, for others to name by --bootstrap. Node only. Default: none',
   },
   stunPort: {
     ...port,
@@ -162,9 +224,10 @@ const FLAGS: Flags<Config> = {
   },
   members: {
     ...path,
-    value: 'FILE',
+    value: 'FILE|registry',
     fallback: undefined,
-    about: 'Nodes with room of their own: a NodeId on each line, # begins a comment; read at start',
+    about:
+      'Nodes with room of their own: a NodeId on each line, # begins a comment; read at start. "registry": those of --registry, as they change',
   },
   membersOnly: { ...onOff, about: 'Keeps out all nodes that --members does not list' },
   logLevel: {
@@ -199,10 +262,33 @@ export function parseConfig(argv: readonly string[], env: Env): Config {
   if (settings.turnUrl.length > 0 !== (settings.turnSecretFile !== undefined)) {
     throw new SignalMeshError('BAD_CONFIG', 'Flags --turn-url and --turn-secret-file go together')
   }
-  if (settings.dhtRelay && (settings.noDht || settings.bootstrap.length === 0)) {
+  const { dhtBootstrap } = settings
+  if (dhtBootstrap !== undefined && settings.noDht) {
+    throw new SignalMeshError('BAD_CONFIG', 'Flags --dht-bootstrap and --no-dht do not go together')
+  }
+  if (dhtBootstrap !== undefined && settings.dhtPort === Number(dhtBootstrap.split(':')[1])) {
+    throw new SignalMeshError(
+      'BAD_CONFIG',
+      'Flags --dht-bootstrap and --dht-port need two UDP ports: one is for the DHT that is begun, one for this node in it',
+    )
+  }
+  const knowsDht = settings.bootstrap.length > 0 || dhtBootstrap !== undefined
+  if (settings.dhtRelay && (settings.noDht || !knowsDht)) {
     throw new SignalMeshError(
       'BAD_CONFIG',
       'Flag --dht-relay lends a DHT that this node has to know; give it --bootstrap, without --no-dht',
+    )
+  }
+  if (settings.publicDht && (settings.noDht || settings.relay.length > 0)) {
+    throw new SignalMeshError(
+      'BAD_CONFIG',
+      'Flag --public-dht goes neither with --no-dht nor with --relay: a relay is on a DHT of its own choice',
+    )
+  }
+  if (settings.members === 'registry' && settings.registry.length === 0) {
+    throw new SignalMeshError(
+      'BAD_CONFIG',
+      'Flag --members registry lists the nodes of a registry; name it by --registry URL (a file of that name is ./registry)',
     )
   }
   if (settings.membersOnly && settings.members === undefined) {
@@ -235,7 +321,16 @@ function isName(text: string): boolean {
   return bytes > 0 && bytes <= MAX_NAME_BYTES
 }
 
-function isHostPort(text: string): boolean {
+function isFirst(text: string, i: number, all: readonly string[]): boolean {
+  return all.indexOf(text) === i
+}
+
+function isOwnHostPort(text: string): boolean {
+  const [address = ''] = text.split(':')
+  return isHostPort(text) && isIpv4(address) && address !== '0.0.0.0'
+}
+
+export function isHostPort(text: string): boolean {
   const match = /^[\w.-]+:(\d{1,5})$/.exec(text)
   return match !== null && Number(match[1]) >= 1 && Number(match[1]) <= 65_535
 }
@@ -258,4 +353,19 @@ function isProxy(text: string): boolean {
 
 function isUrl(text: string): boolean {
   return /^(https?|wss?):\/\//i.test(text) && URL.canParse(text) && text.length <= MAX_URL_BYTES
+}
+
+function isHttp(text: string): boolean {
+  return isUrl(text) && /^http/i.test(text)
+}
+
+function isDomain(text: string): boolean {
+  return /^(?=.{1,240}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?$/i.test(text)
+}
+
+/** A literal address: a name server cannot be looked up. */
+function isServer(text: string): boolean {
+  const [, address = text, port = '53'] = /^(.+\]|[^:]+):(\d{1,5})$/.exec(text) ?? []
+  const isAddress = isIpv4(address) || isIpv6(address.replace(/^\[(.*)\]$/, '$1'))
+  return isAddress && Number(port) >= 1 && Number(port) <= 65_535
 }

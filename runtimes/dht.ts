@@ -8,6 +8,8 @@ import { whyOf } from './why.ts'
 export type Dht = HyperDHT
 
 export interface DhtOptions {
+  /** Whether the public DHT of Hyperswarm is meant, besides. */
+  readonly isPublic?: boolean | undefined
   /** DHT nodes to start from, as `host:port`. */
   readonly bootstrap: readonly string[]
   readonly host?: string | undefined
@@ -20,11 +22,11 @@ export interface DhtOptions {
  * @throws SignalMeshError `BAD_ARGUMENT` without bootstrap nodes, `PORT_IN_USE`, `BAD_CONFIG`.
  */
 export async function openDht(options: DhtOptions): Promise<Dht> {
+  const bootstrap = bootstrapOf(options)
   // Without a list HyperDHT would turn to its public one, which nobody asked for.
-  if (options.bootstrap.length === 0) {
+  if (bootstrap.length === 0) {
     throw new SignalMeshError('BAD_ARGUMENT', 'Cannot join a DHT without a bootstrap node')
   }
-  const bootstrap = options.bootstrap.map(addressOf)
   // On loopback, sockets bound to all interfaces open connections that carry no bytes, and the guess
   // at what kind of NAT this is goes wrong as often as not, where there is none.
   const local = bootstrap.every(({ host }) => host.startsWith('127.'))
@@ -45,15 +47,20 @@ export interface BootstrapOptions {
   readonly host: string
   /** 0: any free port. */
   readonly port: number
+  /** The address that it binds, where that is another one. Default: `host`. */
+  readonly bind?: string | undefined
+  /** Others that belong to the same DHT, as `host:port`. */
+  readonly others?: readonly string[]
 }
 
 /** Starts a DHT of its own: the node that others are given as their bootstrap. */
 export async function openBootstrap(options: BootstrapOptions): Promise<Dht> {
-  const { host } = options
+  const { host, bind = host, others = [] } = options
   // The first node cannot ask others for its address, so it has to know it beforehand.
-  const port = await usablePort(host, options.port)
-  const dht = HyperDHT.bootstrapper(port, host, { host })
-  await dht.fullyBootstrapped()
+  const port = await usablePort(bind, options.port)
+  const dht = HyperDHT.bootstrapper(port, host, { host: bind, bootstrap: others.map(addressOf) })
+  // Those elsewhere may come later: this one is there without them.
+  if (others.length === 0) await dht.fullyBootstrapped()
   return dht
 }
 
@@ -77,6 +84,21 @@ async function usablePort(host: string, port: number): Promise<number> {
   } finally {
     socket.close()
   }
+}
+
+/** Where to begin: at the nodes that were named, and at the public ones only if those were asked for. */
+export function bootstrapOf({ bootstrap, isPublic = false }: DhtOptions): DhtAddress[] {
+  return [...bootstrap, ...(isPublic ? HyperDHT.BOOTSTRAP : [])].map(addressOf)
+}
+
+/** From now on a DHT that finds nobody turns to these. */
+export function useBootstrap(dht: Pick<Dht, 'bootstrapNodes'>, options: DhtOptions): void {
+  dht.bootstrapNodes.splice(0, dht.bootstrapNodes.length, ...bootstrapOf(options))
+}
+
+interface DhtAddress {
+  readonly host: string
+  readonly port: number
 }
 
 function addressOf(text: string): { host: string; port: number } {

@@ -104,3 +104,23 @@ export const RELAY_RETRY_FIRST_MS = 500
 export const RELAY_RETRY_MAX_MS: number = 60 * SECOND_MS
 /** Relays that a node may be given. */
 export const MAX_RELAYS = 16
+/** Registries, domains and name servers that a node may be given, of each. */
+export const MAX_SOURCES = 8
+/** A registry or name server has answered whole by then, a slow one included. */
+export const SOURCE_TIMEOUT_MS: number = 10 * SECOND_MS
+/** How often a source is asked again: a mesh of thousands asks a registry a few times a second. */
+export const SOURCE_REFRESH_MS: number = 600 * SECOND_MS
+/** The first wait after a source gave no list; it doubles up to the above. */
+export const SOURCE_RETRY_MS: number = 2 * SECOND_MS
+/** How soon names of DHT nodes are looked up again that led nowhere, or where this node may not go. */
+export const NAMES_AGAIN_MS: number = 60 * SECOND_MS
+/** How often a node notes who its neighbours are, for its next start. */
+export const REMEMBER_MS: number = 10 * SECOND_MS
+/** How often a node asks for others in its local network, after three times at the start. */
+export const LAN_ASK_MS: number = 20 * SECOND_MS
+/** Answers to the local network: one in a second, as RFC 6762, section 6, has it. */
+export const LAN_ANSWER_MS: number = 1 * SECOND_MS
+/** Who has not answered for so long, three questions, is not there any more. */
+export const LAN_GONE_MS: number = 3 * LAN_ASK_MS
+/** Nodes of the local network that are remembered. */
+export const MAX_LAN_NODES = 64

@@ -70,7 +70,8 @@ function startedLine(config: Config, runtime: Runtime, host: Host, node: Started
     nodeId: node.id,
     url: node.urls[0],
     urls: node.urls,
-    network: config.network,
+    network: config.network[0],
+    ...(config.network.length > 1 && { networks: node.ids }),
     version: host.about.version,
     runtime: `${runtime.name} ${runtime.version}`,
   })
@@ -85,9 +86,7 @@ function welcome(config: Config, runtime: Runtime, host: Host, node: StartedNode
   const lines = [
     `${host.about.name} ${host.about.version} on ${runtime.name} ${runtime.version}`,
     '',
-    `  Node      ${node.id}`,
-    `  URL       ${url}`,
-    `  Network   ${config.network}`,
+    ...nodeLines(config, node, url),
     `  Mesh      ${meshWords(config)}`,
     `  Identity  ${node.kept ? `kept in ${config.data}` : 'ephemeral, ends with this process; keep it with --data DIR'}`,
     '',
@@ -104,10 +103,23 @@ function welcome(config: Config, runtime: Runtime, host: Host, node: StartedNode
   return `${lines.join('\n')}\n`
 }
 
+/** The NodeId and its network; of several networks each with its own. */
+function nodeLines({ network }: Config, { id, ids }: StartedNode, url: string): string[] {
+  const at = `  URL       ${url}`
+  if (network.length === 1) return [`  Node      ${id}`, at, `  Network   ${network[0]}`]
+  return [...network.map((name) => `  Node      ${ids[name]} in ${name}`), at]
+}
+
 function meshWords(config: Config): string {
+  const begun = config.dhtBootstrap === undefined ? [] : [config.dhtBootstrap]
   const ways = [
+    ...begun,
     ...(config.noDht ? [] : config.relay.length > 0 ? config.relay : config.bootstrap),
     ...config.peer,
+    ...config.registry,
+    ...config.dns,
+    ...(config.lan ? ['the local network'] : []),
+    ...(config.publicDht ? ['the public DHT of Hyperswarm'] : []),
   ]
   if (ways.length === 0)
     return 'this node alone; join others with --bootstrap host:port or --peer URL'

@@ -6,6 +6,8 @@ import { MAX_MEMBERS } from '../src/limits.ts'
 import type { Config } from './config.ts'
 import type { Host } from './host.ts'
 
+/** In place of a file: the nodes that a registry names. */
+export const REGISTRY_MEMBERS = 'registry'
 /** Letters of a wrong line that are said again. */
 const MAX_SHOWN = 16
 const TAKES = 'a line is a NodeId (64 hex digits), or empty, or a comment that begins with #'
@@ -16,6 +18,8 @@ export async function readMembers(
   host: Pick<Host, 'readText'>,
 ): Promise<Members> {
   if (members === undefined) return NO_MEMBERS
+  // Filled as the registry says, and then again; the room is reserved from the first moment.
+  if (members === REGISTRY_MEMBERS) return { listed: new Set(), only: membersOnly, reserves: true }
   return { listed: parseMembers(members, await host.readText(members)), only: membersOnly }
 }
 

@@ -15,6 +15,7 @@ export const runtime: Runtime = {
     options.relays?.length
       ? (await import('./relayed.ts')).joinThroughRelay(options)
       : (await import('./swarm.ts')).join(options),
+  offerBootstrap: async (options) => (await import('./bootstraphost.ts')).offerBootstrap(options),
   offerRelay: async (options) => (await import('./relayhost.ts')).offerRelay(options),
   dial: dialMesh,
   openUdp,

@@ -1,20 +1,28 @@
 /** Starts a node as its configuration says: store, identity, listener, swarm. */
 
+import { toHex } from '../src/bytes.ts'
 import { SignalMeshError } from '../src/errors.ts'
 import { addressOf } from '../src/http.ts'
-import type { Log } from '../src/log.ts'
+import type { StunPort } from '../src/icesource.ts'
+import { type Log, withFields } from '../src/log.ts'
+import { type Networks, serveNetworks } from '../src/networks.ts'
+import { storesOf } from '../src/networkstores.ts'
 import { createNode, type MeshNode } from '../src/node.ts'
-import type { RelayHost, Running, Runtime, Swarm, UdpPort } from '../src/runtime.ts'
-import { LINK_PROTOCOL, meshTopic } from '../src/topic.ts'
+import type { RelayHost, Running, Runtime, Store, Swarm, UdpPort } from '../src/runtime.ts'
+import { LINK_PROTOCOL, meshTopic, networkId } from '../src/topic.ts'
 import type { Config } from './config.ts'
 import type { Host } from './host.ts'
-import { readMembers } from './members.ts'
+import { REGISTRY_MEMBERS, readMembers } from './members.ts'
 import { finished, makePages, plain } from './pages.ts'
+import { type Finding, openFinding } from './sourceuse.ts'
 import { openStun } from './stun.ts'
 import { turnFrom } from './turn.ts'
 
 export interface StartedNode {
+  /** Of the first network. */
   readonly id: string
+  /** By the networks' names: each has a key of its own. */
+  readonly ids: Readonly<Record<string, string>>
   readonly port: number
   /** Where edges and pages reach it; the first is the best one on this machine. */
   readonly urls: readonly string[]
@@ -39,63 +47,145 @@ export async function startNode(
   const tls = await readTls(config, host)
   const turn = await turnFrom(config, host)
   const files = await host.readBuild()
-  const node = await createNode({
-    network: config.network,
-    runtime,
-    store,
-    log,
-    dial: runtime.dial,
-    peers: config.peer,
-    allowPrivate: config.allowPrivate,
-    publicUrls: config.publicUrl,
-    trustProxy: config.trustProxy,
-    members,
-    lendsDht: config.dhtRelay,
-    ...(turn && { turn }),
-    assets: await makePages(files, host.about),
-    onFatal,
-  })
+  const assets = await makePages(files, host.about)
+  const nodes: MeshNode[] = []
+  const stores = await storesOf(store, config.network)
+  const logOf = (network: string): Log =>
+    config.network.length > 1 ? withFields(log, { network }) : log
   let running: Running | undefined
-  let swarm: Swarm | undefined
+  const swarms: Swarm[] = []
   let relay: RelayHost | undefined
+  let bootstrap: Pick<Running, 'close'> | undefined
   let stun: UdpPort | undefined
+  let finding: Finding | undefined
+  let closing = false
   const close = async (): Promise<void> => {
-    await node.close()
-    const left = swarm?.close()
-    // Goodbyes to clients of the relay pass through it.
-    if (relay) await left
-    await Promise.all([left, relay?.close(), running?.close(), stun?.close()])
+    closing = true
+    // First, while it is known who the neighbours are.
+    await finding?.close()
+    await Promise.all(nodes.map((node) => node.close()))
+    const left = Promise.all(swarms.map((swarm) => swarm.close()))
+    // Goodbyes to clients of the relay pass through it, and those of members by the bootstrap.
+    if (relay || bootstrap) await left
+    await Promise.all([left, relay?.close(), running?.close(), stun?.close(), bootstrap?.close()])
   }
   try {
+    const stopped = new Set<string>()
+    for (const [i, network] of config.network.entries()) {
+      const node = await createNode({
+        network,
+        spoken: config.network,
+        runtime,
+        store: stores[i] as Store,
+        log: logOf(network),
+        dial: runtime.dial,
+        peers: config.peer,
+        allowPrivate: config.allowPrivate,
+        publicUrls: config.publicUrl,
+        trustProxy: config.trustProxy,
+        members,
+        lendsDht: config.dhtRelay,
+        ...(turn && { turn }),
+        assets,
+        onFatal: (error) => {
+          stopped.add(network)
+          // What befalls one network is no reason to end the others.
+          if (stopped.size === config.network.length) onFatal(error)
+          else logOf(network).error('The node of this network has stopped', { error })
+        },
+      })
+      nodes.push(node)
+    }
+    const listed = config.members === REGISTRY_MEMBERS ? (members.listed as Set<string>) : undefined
+    finding = await openFinding({ config, nodes, store, log, listed })
+    const [first] = nodes as [MeshNode]
+    const served = serveNetworks(nodes as [MeshNode, ...MeshNode[]])
+    bootstrap = await offerBootstrap(runtime, config, log)
     relay = await offerRelay(runtime, config, log)
-    running = await listen(node, relay, runtime, config, log, tls)
+    running = await listen(served, relay, runtime, config, log, tls)
     const urls = urlsOf(config, running.port, host.lanAddresses())
-    node.setUrls(config.publicUrl.length > 0 ? config.publicUrl : urls)
-    stun = await openStun(node, runtime, config, log, new URL(urls[0] as string).hostname)
-    swarm = await join(node, runtime, config, log)
+    for (const node of nodes) node.setUrls(config.publicUrl.length > 0 ? config.publicUrl : urls)
+    const stunAt = {
+      useStun: (port: StunPort) => {
+        for (const node of nodes) node.useStun(port)
+      },
+      onDatagram: served.onDatagram,
+    }
+    stun = await openStun(stunAt, runtime, config, log, new URL(urls[0] as string).hostname)
+    const sharing = {}
+    const joinAll = async (found: readonly string[]): Promise<void> => {
+      for (const [i, node] of nodes.entries()) {
+        const network = config.network[i] as string
+        const swarm = await join(node, network, runtime, config, logOf(network), sharing, found)
+        if (!swarm) continue
+        if (closing) await swarm.close()
+        else swarms.push(swarm)
+      }
+    }
+    await joinAll([])
+    let joining = Promise.resolve()
+    finding.listening({
+      port: running.port,
+      selves: nodes.map(({ id }, i) => ({
+        node: id,
+        network: toHex(networkId(config.network[i] as string)),
+      })),
+      onBootstrap: (found) => {
+        // Records of DHT nodes say nothing to who cannot be one, or goes through a relay.
+        if (closing || config.noDht || config.relay.length > 0 || !runtime.offerBootstrap) return
+        joining = joining
+          .then(async () => {
+            if (swarms.length === 0) return joinAll(found)
+            for (const swarm of swarms) swarm.useBootstrap?.([...bootstrapsOf(config), ...found])
+          })
+          .catch((error: unknown) => log.warn('Cannot join the DHT that records name', { error }))
+      },
+    })
     const built = files.has('demo/index.html')
-    return { id: node.id, port: running.port, urls, kept: store.kept, built, close }
+    const ids = Object.fromEntries(nodes.map(({ id }, i) => [config.network[i] as string, id]))
+    return { id: first.id, ids, port: running.port, urls, kept: store.kept, built, close }
   } catch (error) {
     await close()
     throw error
   }
 }
 
-/** Lends the DHT to others, where that was asked for. */
-function offerRelay(
+/** Begins a DHT for others, where that was asked for. */
+async function offerBootstrap(
   runtime: Runtime,
-  { dhtRelay, bootstrap, dhtHost }: Config,
+  { dhtBootstrap, bootstrap, dhtHost }: Config,
   log: Log,
-): Promise<RelayHost> | undefined {
+): Promise<Pick<Running, 'close'> | undefined> {
+  if (dhtBootstrap === undefined) return undefined
+  if (!runtime.offerBootstrap) {
+    throw new SignalMeshError(
+      'BAD_CONFIG',
+      'Flag --dht-bootstrap needs Node, since the DHT does; here name nodes by --peer URL, or one that lends its DHT by --relay URL',
+    )
+  }
+  const others = bootstrap.filter((other) => other !== dhtBootstrap)
+  const host = dhtHost === undefined ? {} : { host: dhtHost }
+  return runtime.offerBootstrap({ at: dhtBootstrap, others, ...host, log })
+}
+
+/** The DHT nodes that this one starts from: its own is one like any other. */
+function bootstrapsOf({ bootstrap, dhtBootstrap }: Config): readonly string[] {
+  return [...new Set(dhtBootstrap === undefined ? bootstrap : [dhtBootstrap, ...bootstrap])]
+}
+
+/** Lends the DHT to others, where that was asked for. */
+function offerRelay(runtime: Runtime, config: Config, log: Log): Promise<RelayHost> | undefined {
+  const { dhtRelay, dhtHost } = config
   if (!dhtRelay) return undefined
   if (runtime.offerRelay) {
+    const bootstrap = bootstrapsOf(config)
     return runtime.offerRelay({ bootstrap, ...(dhtHost !== undefined && { host: dhtHost }), log })
   }
   throw new SignalMeshError('BAD_CONFIG', 'Flag --dht-relay needs Node, since the DHT does')
 }
 
 function listen(
-  node: MeshNode,
+  node: Networks,
   relay: RelayHost | undefined,
   runtime: Runtime,
   config: Config,
@@ -130,15 +220,22 @@ function listen(
 
 async function join(
   node: MeshNode,
+  network: string,
   runtime: Runtime,
   config: Config,
   log: Log,
+  sharing: object,
+  found: readonly string[],
 ): Promise<Swarm | undefined> {
-  if (config.noDht || config.bootstrap.length + config.relay.length === 0) return undefined
+  const bootstrap = [...bootstrapsOf(config), ...found]
+  const { noDht, relay, publicDht } = config
+  if (noDht || (bootstrap.length + relay.length === 0 && !publicDht)) return undefined
   const swarm = await runtime.join({
-    topic: meshTopic(config.network),
+    topic: meshTopic(network),
     protocol: LINK_PROTOCOL,
-    bootstrap: config.bootstrap,
+    bootstrap,
+    isPublic: publicDht,
+    sharing,
     relays: config.relay,
     port: config.dhtPort,
     ...(config.dhtHost !== undefined && { host: config.dhtHost }),

@@ -13,7 +13,15 @@ declare module 'hyperdht' {
   export default class HyperDHT {
     constructor(options: Options)
     /** The first node of a DHT. */
-    static bootstrapper(port: number, host: string, options: { host: string }): HyperDHT
+    static bootstrapper(
+      port: number,
+      host: string,
+      options: { host: string; bootstrap: readonly { host: string; port: number }[] },
+    ): HyperDHT
+    /** The public ones, as `address@host:port`. */
+    static readonly BOOTSTRAP: readonly string[]
+    /** Where it begins when it knows nobody. */
+    readonly bootstrapNodes: { readonly host: string; readonly port: number }[]
     /** The nodes known at present. */
     readonly nodes: { readonly length: number }
     fullyBootstrapped(): Promise<void>

@@ -20,6 +20,8 @@ export interface Members {
   readonly listed: ReadonlySet<NodeId>
   /** Whether all others are kept out. */
   readonly only: boolean
+  /** Whether room is reserved for them; default: if any are listed. A list that changes says so itself. */
+  readonly reserves?: boolean
 }
 
 export const NO_MEMBERS: Members = { listed: new Set(), only: false }
@@ -54,7 +56,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
 
   const isListed = (node: NodeId): boolean => node === self || listed.has(node)
   const admits = (node: NodeId): boolean => !only || isListed(node)
-  const reserves = listed.size > 0
+  const { reserves = listed.size > 0 } = options.members
   const room = createSpace({ clock, isListed, reserves })
 
   const logLine = (what: string, node: NodeId, { code, message }: SignalMeshError): void => {

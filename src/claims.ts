@@ -38,6 +38,8 @@ export interface HomeState {
   beat: number
   /** By this node's monotonic clock. */
   heardAtMs: number
+  /** When it was first heard of in this life of its own, by the same clock. */
+  openedAtMs: number
   /** How far its clock must be from this node's, if a record of it came from too far away in time. */
   skewMs: number | undefined
 }
@@ -71,6 +73,7 @@ export function emptyHome(id: NodeId, epoch: number, nowMs: number): HomeState {
     lastHead: undefined,
     beat: 0,
     heardAtMs: nowMs,
+    openedAtMs: nowMs,
     skewMs: undefined,
   }
 }

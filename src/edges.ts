@@ -2,6 +2,7 @@
 
 import { addressGroup } from './authority.ts'
 import { equal, fromHex } from './bytes.ts'
+import { type Carry, NO_CARRY } from './carry.ts'
 import type { Claim } from './claims.ts'
 import type { Clock } from './clock.ts'
 import type { Directory } from './directory.ts'
@@ -42,6 +43,8 @@ export interface EdgesOptions {
   onSignal(frame: Uint8Array, session: Session): void
   /** Default: none. */
   readonly ice?: IceSource
+  /** Default: none. */
+  readonly carry?: Carry
 }
 
 export interface Edges {
@@ -60,7 +63,8 @@ export interface Edges {
 }
 
 export function createEdges(options: EdgesOptions): Edges {
-  const { directory, clock, log, identity, networkId, ice = NO_ICE_SOURCE } = options
+  const { directory, clock, log, identity, networkId, ice = NO_ICE_SOURCE, carry = NO_CARRY } =
+    options
   const sessions = new Map<PeerId, Session>()
   const perAddress = new Map<string, number>()
   const standbys = new Set<Session>()
@@ -149,6 +153,7 @@ export function createEdges(options: EdgesOptions): Edges {
     sessions.delete(session.peer)
     for (const tag of watches.get(session) ?? []) unwatch(session, tag)
     watches.delete(session)
+    carry.left(session)
   }
 
   const leave = (session: Session): void => {
@@ -236,6 +241,7 @@ export function createEdges(options: EdgesOptions): Edges {
       watch,
       unwatch,
       signal: (session, frame) => options.onSignal(frame, session),
+      carry,
       otherHomes: options.otherHomes,
       stun: ice.stun,
       turn: ({ remoteAddress }) => ice.turn(remoteAddress),

@@ -41,6 +41,7 @@ export type ErrorCode =
   | 'RTC_FAILED'
   | 'PEER_LEFT'
   | 'GOING_AWAY'
+  | 'MEDIA_NEEDS_RTC'
   | 'INTERNAL'
 
 /** Every code with its number on the wire; a number is never given to another code. */
@@ -82,6 +83,7 @@ export const CODE_NUMBERS: Readonly<Record<ErrorCode, number>> = {
   RTC_FAILED: 66,
   PEER_LEFT: 67,
   GOING_AWAY: 68,
+  MEDIA_NEEDS_RTC: 69,
 }
 
 const CODES = new Map(Object.entries(CODE_NUMBERS).map(([code, n]) => [n, code as ErrorCode]))

@@ -47,6 +47,10 @@ export interface Counters {
 
 export interface Forward {
   readonly counters: Readonly<Counters>
+  /** Where an edge is at home, as far as is known here. */
+  homeOf(peer: PeerId): NodeId | undefined
+  /** Dials a home for an edge here, if there is no link to it. */
+  reach(home: NodeId, edge: PeerId, address: string): void
   fromEdge(frame: Uint8Array, peerKey: Uint8Array, address: string): void
   fromNode(frame: Uint8Array, node: NodeId): void
   /** A link has come up: what waited for it goes out. */
@@ -122,6 +126,8 @@ export function createForward(options: ForwardOptions): Forward {
 
   return {
     counters,
+    homeOf: where.homeOf,
+    reach: routes.reach,
     fromEdge: (frame, peerKey, address) => {
       try {
         checkSignal(networkId, frame)

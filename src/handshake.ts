@@ -1,6 +1,7 @@
 /** The handshake of a mesh link: Noise XX that proves both NodeIds, then every frame under its keys. */
 
 import { reader, toHex, writer } from './bytes.ts'
+import { doesCarry, featuresOf } from './carryframes.ts'
 import type { Clock } from './clock.ts'
 import { KEY_BYTES, type KeyPair, SIGNATURE_BYTES, sign, verify } from './crypto.ts'
 import { asMeshError, SignalMeshError } from './errors.ts'
@@ -23,6 +24,8 @@ export interface SecureLink {
   /** The NodeId that the other side proved. */
   readonly remote: NodeId
   readonly initiator: boolean
+  /** Whether the other side carries between edges. */
+  readonly carries: boolean
 }
 
 export interface SecureLinkOptions {
@@ -34,9 +37,14 @@ export interface SecureLinkOptions {
   readonly boxKeys: KeyPair
   readonly networkId: Uint8Array
   readonly clock: Clock
+  /** Whether this node carries between edges. */
+  readonly carries?: boolean
 }
 
-const FEATURES = new Uint8Array(8)
+/** What the other side has shown of itself. */
+type Shown = Pick<SecureLink, 'remote' | 'carries'>
+
+const FEATURE_BYTES = 8
 
 /**
  * Secures a raw link.
@@ -52,9 +60,9 @@ export async function secureLink(raw: Link, options: SecureLinkOptions): Promise
   })
   const frames = frameQueue(raw, options.clock)
   try {
-    const remote = await exchange(raw, frames, handshake, options)
+    const shown = await exchange(raw, frames, handshake, options)
     const link = sealedLink(raw, frames, handshake.split as Split)
-    return { link, remote, initiator: options.initiator }
+    return { link, ...shown, initiator: options.initiator }
   } catch (error) {
     const failure = asMeshError(error, 'BAD_HANDSHAKE')
     raw.close(failure.code)
@@ -70,13 +78,13 @@ async function exchange(
   frames: FrameQueue,
   handshake: Handshake,
   options: SecureLinkOptions,
-): Promise<NodeId> {
+): Promise<Shown> {
   const card = nodeCard(options)
   if (options.initiator) {
     raw.send(handshake.write(new Uint8Array(0)))
-    const remote = readCard(handshake, handshake.read(await frames.next()), options)
+    const shown = readCard(handshake, handshake.read(await frames.next()), options)
     raw.send(handshake.write(card))
-    return remote
+    return shown
   }
   handshake.read(await frames.next())
   raw.send(handshake.write(card))
@@ -89,15 +97,15 @@ function nodeCard(options: SecureLinkOptions): Uint8Array {
   return writer()
     .bytes(options.identity.keys.publicKey)
     .bytes(sign('link', options.networkId, body, options.identity.keys))
-    .bytes(FEATURES)
+    .bytes(featuresOf(options.carries ?? false))
     .done()
 }
 
-function readCard(handshake: Handshake, card: Uint8Array, options: SecureLinkOptions): NodeId {
+function readCard(handshake: Handshake, card: Uint8Array, options: SecureLinkOptions): Shown {
   const r = reader(card)
   const nodeKey = r.bytes(KEY_BYTES)
   const signature = r.bytes(SIGNATURE_BYTES)
-  r.bytes(FEATURES.length)
+  const features = r.bytes(FEATURE_BYTES)
   const body = cardBody(nodeKey, handshake.remoteStatic ?? new Uint8Array(0))
   if (!verify('link', options.networkId, body, signature, nodeKey)) {
     throw new SignalMeshError('BAD_SIGNATURE', 'The other node did not prove its NodeId')
@@ -111,7 +119,7 @@ function readCard(handshake: Handshake, card: Uint8Array, options: SecureLinkOpt
     const text = `There is node ${remote}, not ${options.wanted}`
     throw new SignalMeshError('REFUSED', text, { evidence: nodeKey.slice() })
   }
-  return remote
+  return { remote, carries: doesCarry(features) }
 }
 
 function cardBody(nodeKey: Uint8Array, boxKey: Uint8Array): Uint8Array {

@@ -17,7 +17,7 @@ export function answerHttp(
 }
 
 /** Readable from any page: health is public, and the demo draws other nodes'. */
-function healthResponse(body: object): Response {
+export function healthResponse(body: object): Response {
   return new Response(`${JSON.stringify(body)}\n`, {
     headers: {
       'content-type': 'application/json; charset=utf-8',
@@ -27,7 +27,7 @@ function healthResponse(body: object): Response {
   })
 }
 
-function text(status: number, body: string, headers: Record<string, string> = {}): Response {
+export function text(status: number, body: string, headers: Record<string, string> = {}): Response {
   return new Response(body, {
     status,
     headers: { 'content-type': 'text/plain; charset=utf-8', ...headers },

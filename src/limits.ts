@@ -37,12 +37,18 @@ export const MAX_PAGE_BYTES: number = 48 * KIB
 export const MAX_MESSAGE_BYTES: number = 16 * KIB * KIB
 /** Largest part of a message in a data channel, as RFC 8831, section 6.6 advises; a larger one holds up others. */
 export const CHANNEL_PART_BYTES: number = 16 * KIB
+/** Largest frame that homes carry between two edges: a part of a message, sealed, behind its header. */
+export const MAX_CARRIED_BYTES: number = CHANNEL_PART_BYTES + KIB
 /** Longest topic or network name; room for any path or sentence. */
 export const MAX_NAME_BYTES: number = 1 * KIB
 /** Most bytes that an application says along with a call: a name, a picture's address, a token. */
 export const MAX_METADATA_BYTES: number = 4 * KIB
 /** Most bytes of what two edges say about a relay: its node's key, a URL and a ticket. */
 export const MAX_RELAY_BYTES: number = 1 * KIB
+/** What an edge tells a peer of its own network: it has some 30 bytes, and there is room for later fields. */
+export const MAX_FACTS_BYTES = 128
+/** Error codes of TURN servers that it names: a server refuses for one reason, and there are two or three. */
+export const MAX_FACTS_CODES = 4
 /** Longest name of a media section, and four times the letters of a reason that one edge gives another. */
 export const MAX_TEXT_BYTES: number = 512
 /** Longest sentence of an error, and four times the letters that are sent of one: a letter takes up to four bytes. */
@@ -77,7 +83,7 @@ export const MAX_TOPICS_PER_EDGE: number = 64
 export const MAX_WATCHES_PER_EDGE: number = 64
 /** Versions of the protocol in a hello: a node speaks two while others change over. */
 export const MAX_VERSIONS: number = 16
-/** Networks in a hello; a node serves one today. */
+/** Networks in a hello, which names one today; and those that one process serves side by side. */
 export const MAX_NETWORKS: number = 16
 /** Homes in a presence: one today, and room for two more, so that an edge may have spare ones. */
 export const MAX_HOMES_NAMED: number = 3
@@ -109,6 +115,20 @@ export const RESERVED_SHARE: number = 1 / 4
 export const MAX_HOMES: number = 4_096
 /** Nodes in an allow-list. */
 export const MAX_MEMBERS: number = MAX_HOMES
+/** A registry's whole answer: as many records as an allow-list has nodes, of a KiB each. */
+export const MAX_REGISTRY_BYTES: number = 4 * KIB * KIB
+/** Attributes of one record of a registry; ours have six, and others share the type. */
+export const MAX_RECORD_ATTRIBUTES = 64
+/** One text of such a record: a URL is the longest, or all of it as one text of JSON. */
+export const MAX_RECORD_TEXT_BYTES: number = 4 * KIB
+/** The text of one TXT record: four fields at their longest take 700 bytes. */
+export const MAX_TXT_BYTES: number = 1 * KIB
+/** Records taken of one source, as one of them will do. */
+export const MAX_TAKEN = 5
+/** The kept lists of all sources: what they have answered, in short. */
+export const MAX_KEPT_BYTES: number = 16 * KIB * KIB
+/** Neighbours remembered by their URLs over a restart. */
+export const MAX_REMEMBERED_URLS = 8
 /** Links to other nodes; Hyperswarm's own default for peers. */
 export const MAX_NEIGHBOURS: number = 64
 /** Of these, links that unlisted nodes dialled: half, so that strangers can never take all. */
@@ -189,6 +209,12 @@ export const MAX_DIALS_PER_ADDRESS: number = MAX_DIALS / 4
 export const MAX_ATTEMPTS: number = 256
 /** Presences that an edge keeps so that it calls without asking: as many as it may have calls, 0.3 KiB each. */
 export const MAX_KNOWN_PRESENCES = 512
+/** Answers of WebCrypto that nobody has asked for yet: what is beyond is computed again. */
+export const MAX_NATIVE_ANSWERS = 256
+/** Key pairs that are set aside for handshakes under way: twice the calls that an edge may have. */
+export const MAX_NATIVE_PAIRS = 128
+/** Frames that wait for WebCrypto: with more of them, none waits. */
+export const MAX_NATIVE_FRAMES = 64
 /** Calls at one edge, its own and those of others, open ones too; who calls then is told `TOO_MANY`. */
 export const MAX_CALLS: number = 2 * MAX_ATTEMPTS
 /** What a caller says while the application decides: an offer, and more candidates than any has. */
@@ -203,6 +229,14 @@ export const MAX_WAITING_SIGNALS: number = 64
 export const MAX_UNACKED_SIGNALS: number = 256
 /** Second messages that an attempt looks at, forged or not, each a key exchange of 1 ms. */
 export const MAX_BAD_SIGNALS: number = 16
+/** Pairs for which one node carries at once, 128 KiB each at most: 64 MiB. */
+export const MAX_CARRIES = 512
+/** Of these, for edges of one address (IPv6: one /64): four rooms of 16 whose network lets out nothing else. */
+export const MAX_CARRIES_PER_ADDRESS = 64
+/** And for one edge: a room of 16 of which none reaches another. */
+export const MAX_CARRIES_PER_EDGE = 16
+/** Carried frames that do not open before an edge gives the connection up: an honest home brings none. */
+export const MAX_BAD_CARRIED = 16
 /** Links that a signal may pass between nodes: to a via node, and from there to the target's home. */
 export const MAX_HOPS: number = 2
 
@@ -280,6 +314,26 @@ export const STUN_TOTAL_PER_SECOND: number = 5_000
 /** And at once: two seconds of that, after a standstill. */
 export const STUN_TOTAL_BURST: number = 10_000
 
+/** Bytes per second that a node carries in all, unless told otherwise: a third of a 100 Mbit/s line. */
+export const CARRY_BYTES_PER_SECOND: number = 4 * 1024 * KIB
+/** For one address (IPv6: one /64): a quarter of that. */
+export const CARRY_ADDRESS_BYTES_PER_SECOND: number = 1024 * KIB
+/** For one pair of edges: a file of 10 MB in 20 seconds; who wants more sets up a TURN server. */
+export const CARRY_PAIR_BYTES_PER_SECOND: number = 512 * KIB
+/** Bytes that a node carries in a day in all: a fifth of what its rate allows, 2 TB a month. */
+export const CARRY_DAY_BYTES: number = 64 * 1024 * 1024 * KIB
+/** For one address: a sixteenth of that. */
+export const CARRY_ADDRESS_DAY_BYTES: number = 4 * 1024 * 1024 * KIB
+/** For one pair: a large file or a day's work on a document, no backup of a disk. */
+export const CARRY_PAIR_DAY_BYTES: number = 1024 * 1024 * KIB
+/** Minutes in a day for which a pair is carried: a day at work. */
+export const CARRY_PAIR_DAY_MINUTES: number = 12 * 60
+/** Of all pairs of one address together: as many as it may have at once, for a third of that. */
+export const CARRY_ADDRESS_DAY_MINUTES: number =
+  (MAX_CARRIES_PER_ADDRESS * CARRY_PAIR_DAY_MINUTES) / 3
+/** Of all pairs together: as many as there may be at once, all day. */
+export const CARRY_DAY_MINUTES: number = MAX_CARRIES * 24 * 60
+
 /** Bytes of gossip per second from one neighbour; a mesh of a million edges makes about a quarter of that. */
 export const GOSSIP_BYTES_PER_SECOND: number = 1024 * KIB
 /** And at once: what a mesh says in a few seconds in which the link was busy. */
@@ -354,6 +408,11 @@ export const MAX_WAITING_BYTES: number = 8 * 1024 * KIB
 
 /** What a peer may send ahead of what is read: 20 MB/s over 100 ms, and 8,000 empty messages. */
 export const CHANNEL_WINDOW_BYTES: number = 2 * KIB * KIB
+
+/** What is carried and not acknowledged, which homes may have to hold: 512 KiB/s over a round trip of 250 ms. */
+export const CARRY_WINDOW_BYTES: number = 128 * KIB
+/** Carried frames wait while this much waits on a socket or link, so that a signal never stands behind more. */
+export const CARRY_AHEAD_BYTES: number = 32 * KIB
 
 // --- times ---
 
@@ -439,6 +498,10 @@ export const ANCHOR_AFTER_MS: number = 1 * MINUTE_MS
 export const DIAL_TIMEOUT_MS: number = 8 * SECOND_MS
 /** A dial on the DHT that has brought no link by then is helped by one by URL: most take under a second. */
 export const DIAL_URL_AFTER_MS: number = 2 * SECOND_MS
+/** A home that has just come, or come back, has said by then how it is reached: its next head comes with it. */
+export const HOME_SETTLES_MS: number = HEARTBEAT_MS
+/** How often a way is looked for meanwhile, for signals that wait for one. */
+export const WAY_LOOK_MS: number = 250
 /** How often a node looks whether it should dial others by URL: a lost neighbour is soon back. */
 export const PEER_LOOK_MS: number = 1 * SECOND_MS
 /** A peer by flag is dialled again after this long, and twice as long each time until a link has stayed. */
@@ -479,8 +542,26 @@ export const RING_KNOCK_MS: number = 10 * SECOND_MS
 export const RING_SILENT_MS: number = HOME_EXPIRES_MS - RING_KNOCK_MS
 /** A called that no node knows is given so long to come up again: twice what a change of homes takes. */
 export const RING_GONE_MS: number = 2 * MOVE_WITHIN_MS
-/** A connection whose peer cannot be reached ends by then: who changes networks is back earlier. */
+/** A connection whose peer is heard of neither over its path nor over the mesh ends by then: who changes networks is back earlier. */
 export const RTC_AWAY_MS: number = 30 * SECOND_MS
+/** One whose peer is heard of over the mesh, or that has no home itself, ends by then if no path is found again. */
+export const RECOVERY_MS: number = 2 * MINUTE_MS
+/** ICE is restarted again if there is no path by then: most paths are found within five seconds. */
+export const RESTART_AGAIN_MS: number = 8 * SECOND_MS
+/** STUN and TURN that have not answered by then count as silent, and the peer is told what is known here. */
+export const FACTS_AFTER_MS: number = 5 * SECOND_MS
+/** An answered call that is not open by then asks the homes to carry, while ICE goes on: what finds a path does in a second or two. */
+export const CARRY_AFTER_MS: number = 2_500
+/** How often what waits to be carried is looked at again: a socket does not say when it has room. */
+export const CARRY_TURN_MS = 10
+/** A carried connection on which nothing came for so long asks for a sign of life: it costs a frame each way. */
+export const CARRY_SILENT_MS: number = 10 * SECOND_MS
+/** And ends when nothing comes, or nothing of what was sent has come, by then: a home lost and found takes half of it. */
+export const CARRY_DEAD_MS: number = 40 * SECOND_MS
+/** A carried connection whose ICE has failed tries anew after this long, and twice as long each time. */
+export const RTC_ANEW_MS: number = 10 * SECOND_MS
+/** Up to this: networks change, and a try costs some hundred packets. */
+export const RTC_ANEW_MAX_MS: number = 5 * MINUTE_MS
 /** A signal not acknowledged by then is sent again, the same bytes. */
 export const RESEND_AFTER_MS: number = 2 * SECOND_MS
 /** A refused call is kept for this long, so that a lost refusal can be said again. */

@@ -40,6 +40,15 @@ export function makeLog(options: LogOptions): Log {
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 
+/** The same log, in which each line has these fields too. */
+export function withFields(log: Log, always: Fields): Log {
+  const at =
+    (level: LogLevel) =>
+    (message: string, fields: Fields = {}): void =>
+      log[level](message, { ...always, ...fields })
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
+
 /** A log that writes nothing. */
 export const silentLog: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 

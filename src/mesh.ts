@@ -38,6 +38,8 @@ export interface MeshOptions {
   /** How this node can be reached, as it now is. */
   contact(): Contact
   onSignal(frame: Uint8Array, from: NodeId): void
+  /** Takes what is carried for an edge here; without this one the node carries nothing. */
+  onCarry?(frame: Uint8Array, from: NodeId): void
   /** A link to the node has come up. */
   onLinked(node: NodeId): void
   onUnlinked(node: NodeId): void
@@ -58,6 +60,8 @@ export interface Mesh {
   beat(): void
   /** Forgets homes that have fallen silent. */
   sweep(): void
+  /** Lets go of those that the list of members does not name any more. */
+  dismiss(): void
   close(error: SignalMeshError): void
 }
 
@@ -176,6 +180,7 @@ export function createMesh(options: MeshOptions): Mesh {
     onGossip: gossip.receive,
     onTree: gossip.receiveWord,
     onSignal: options.onSignal,
+    ...(options.onCarry && { onCarry: options.onCarry }),
     onUp: (id) => {
       gossip.setNeighbours(neighbours.ids)
       options.onLinked(id)
@@ -235,6 +240,10 @@ export function createMesh(options: MeshOptions): Mesh {
         log.info('Home has left the mesh', { node: home.id, edges: home.claims.size })
         directory.expire(home.id)
       }
+    },
+    dismiss: () => {
+      neighbours.dismiss()
+      for (const id of [...directory.homes.keys()]) if (!admission.admits(id)) directory.expire(id)
     },
     close: (error) => {
       // Said by the log too, for only neighbours hear the goodbye.

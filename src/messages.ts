@@ -32,12 +32,14 @@ export const FRAME = {
   bye: 9,
   gossip: 10,
   tree: 11,
+  carry: 12,
+  carryEnd: 13,
 } as const
 
 export const PING: Uint8Array = Uint8Array.of(FRAME.ping)
 export const PONG: Uint8Array = Uint8Array.of(FRAME.pong)
 
-/** Features are bits of this many bytes; none is given out yet. */
+/** Features are bits of this many bytes. */
 const FEATURE_BYTES = 8
 
 /** The node's first frame. */

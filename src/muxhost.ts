@@ -7,13 +7,15 @@ import { EDGE_PROOF_MS } from './limits.ts'
 import type { Link } from './link.ts'
 import { encodeBye } from './messages.ts'
 import { createMux } from './mux.ts'
-import { readNamed } from './samples.ts'
+import { type Named, readNamed } from './samples.ts'
 import { runSession } from './session.ts'
 
 export interface SharedHost {
   readonly edges: Pick<Edges, 'host' | 'admitShared'>
   readonly clock: Clock
   isStopping(): boolean
+  /** Throws for who asks for another network. */
+  checkNetwork(named: Named): void
 }
 
 /** Runs the sessions of an accepted shared socket until it closes. */
@@ -34,7 +36,9 @@ export function runShared(socket: Link, remoteAddress: string, host: SharedHost)
     refusal: encodeBye,
     accept: (link, query) => {
       if (host.isStopping()) throw new SignalMeshError('GOING_AWAY', 'This node is stopping')
-      runSession(link, remoteAddress, edges.host, readNamed(`ws://node/edge?${query}`))
+      const named = readNamed(`ws://node/edge?${query}`)
+      host.checkNetwork(named)
+      runSession(link, remoteAddress, edges.host, named)
     },
   })
 }

@@ -26,6 +26,8 @@ export interface NeighboursOptions {
   onGossip(packet: Uint8Array, from: NodeId): void
   onTree(frame: Uint8Array, from: NodeId): void
   onSignal(frame: Uint8Array, from: NodeId): void
+  /** Takes what is carried for an edge here; without this one the node carries nothing. */
+  onCarry?(frame: Uint8Array, from: NodeId): void
   onUp(id: NodeId): void
   /** `goodbye` is the code with which the node itself ended the link, if it did. */
   onDown(id: NodeId, goodbye: ErrorCode | undefined): void
@@ -37,6 +39,8 @@ export interface Neighbours {
   /** For how long the link to the node has been up, and who dialled it. */
   linkOf(id: NodeId): LinkAge | undefined
   has(id: NodeId): boolean
+  /** Bytes that wait on the link to a node that carries between edges; undefined where there is none. */
+  carryWaitingBytes(id: NodeId): number | undefined
   /**
    * Secures a raw link and takes it on; gives who proved to be at its other end. Never rejects: a
    * failure closes the link, is logged and given.
@@ -45,6 +49,8 @@ export interface Neighbours {
   /** Sends a frame; false if there is no such neighbour, or its link is full. */
   send(id: NodeId, frame: Uint8Array): boolean
   request(id: NodeId, method: number, body: Uint8Array): Promise<Uint8Array>
+  /** Says goodbye to those that may not take part any more, since the list has changed. */
+  dismiss(): void
   /** Says goodbye to all and closes. */
   close(error: SignalMeshError): void
 }
@@ -130,6 +136,7 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
     try {
       if (neighbour.alive.heard(frame)) return
       if (frame[0] === FRAME.signal) options.onSignal(frame, remote)
+      else if (frame[0] === FRAME.carry && options.onCarry) options.onCarry(frame, remote)
       else if (frame[0] === FRAME.gossip) options.onGossip(frame.subarray(1), remote)
       else if (frame[0] === FRAME.tree) options.onTree(frame, remote)
       else if (frame[0] === FRAME.rpc) neighbour.rpc.receive(frame)
@@ -153,6 +160,10 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       return [...neighbours.keys()]
     },
     has: (id) => neighbours.has(id),
+    carryWaitingBytes: (id) => {
+      const secure = neighbours.get(id)?.secure
+      return secure?.carries ? secure.link.bufferedBytes : undefined
+    },
     linkOf: (id) => {
       const neighbour = neighbours.get(id)
       if (!neighbour) return undefined
@@ -169,7 +180,8 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       handshakes.add(attempt)
       try {
         const { initiator, wanted } = info
-        const secure = await secureLink(raw, { ...options, boxKeys, initiator, wanted })
+        const carries = options.onCarry !== undefined
+        const secure = await secureLink(raw, { ...options, boxKeys, initiator, wanted, carries })
         take(secure, info)
         return secure.remote
       } catch (error) {
@@ -192,6 +204,11 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       const neighbour = neighbours.get(id)
       if (neighbour) return neighbour.rpc.request(method, body)
       return Promise.reject(new SignalMeshError('CLOSED', `There is no link to node ${id}`))
+    },
+    dismiss: () => {
+      for (const { secure } of neighbours.values()) {
+        if (!admission.admits(secure.remote)) refuse(secure.link, notListed(secure.remote))
+      }
     },
     close: (error) => {
       closing = true

@@ -3,6 +3,8 @@
 import type { Members } from './admission.ts'
 import { type Anchor, loadAnchors } from './anchors.ts'
 import { acceptsAuthority, authorityOf, insideUrl, mayDial } from './authority.ts'
+import { type CarryCounters, type CarrySettings, createCarry } from './carry.ts'
+import { toHex } from './bytes.ts'
 import { runtimesOf } from './claims.ts'
 import { type Clock, repeat, systemClock } from './clock.ts'
 import { createEdges } from './edges.ts'
@@ -26,19 +28,22 @@ import type { Log } from './log.ts'
 import { createMesh, type Mesh } from './mesh.ts'
 import { runShared } from './muxhost.ts'
 import { nearStun } from './nearstun.ts'
+import { notSpoken, refuse } from './networks.ts'
 import { keepPeers } from './peers.ts'
 import type { MeshLinkInfo, Runtime, Store, Swarm, UdpAddress, UpgradeInfo } from './runtime.ts'
-import { readNamed } from './samples.ts'
+import { type Named, readNamed } from './samples.ts'
 import { runSession } from './session.ts'
 import { networkId, PROTOCOL_VERSION } from './topic.ts'
 import { createTurn, type TurnOptions } from './turn.ts'
-import { createUrlDials } from './urldials.ts'
+import { createUrlDials, type FoundPeer } from './urldials.ts'
 import { createViaDials } from './viadials.ts'
 import { ownVias } from './vias.ts'
 
 export interface NodeOptions {
   /** Genesis name of the network; nodes and edges of another never meet. */
   readonly network: string
+  /** The networks that are spoken where it listens, for who asks for another; default: its own alone. */
+  readonly spoken?: readonly string[]
   readonly runtime: Pick<Runtime, 'name' | 'version'>
   readonly store: Store
   readonly log: Log
@@ -61,6 +66,8 @@ export interface NodeOptions {
   readonly lendsDht?: boolean
   /** TURN servers for edges that have proved themselves; default: none. */
   readonly turn?: TurnOptions
+  /** What it carries between edges that have no path of their own; default: on, within the caps of src/limits.ts. */
+  readonly carry?: CarrySettings
   /** Static files: the demo page, the edge bundle, the source offer. */
   readonly assets?: (path: string) => Response | undefined
   /** The node has stopped by itself and says why: `DUPLICATE_NODE`. */
@@ -86,6 +93,8 @@ export interface Health {
     readonly runtimes: Readonly<Record<NodeId, string>>
   }
   readonly signals: Readonly<Counters>
+  /** What it carries between edges that have no path of their own. */
+  readonly carry: CarryCounters & { readonly on: boolean }
 }
 
 export interface MeshNode {
@@ -96,6 +105,12 @@ export interface MeshNode {
   addLink(link: Link, info: MeshLinkInfo): void
   /** Lets the node dial others on demand. */
   useSwarm(swarm: Swarm): void
+  /** Keeps links to these too, which records tell of, in place of those given before. */
+  useFound(peers: readonly FoundPeer[]): void
+  /** Lets go of nodes that the list of members does not name any more. */
+  dismiss(): void
+  /** Its neighbours by the URLs under which others reach them, for the next start. */
+  nearHomes(): readonly FoundPeer[]
   /** Gives it a UDP port for STUN; what comes to that goes to `onDatagram`. */
   useStun(port: StunPort): void
   /** Takes a datagram that came to that port. */
@@ -122,6 +137,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
   const startedAtMs = clock.nowMs()
   let swarm: Swarm | undefined
   let urls: readonly string[] = publicUrls
+  let found: readonly FoundPeer[] = []
   let stopping = false
 
   const mesh = createMesh({
@@ -139,6 +155,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
       ...(stuns.at !== undefined && { stunAt: stuns.at }),
     }),
     onSignal: (frame, from) => forward.fromNode(frame, from),
+    ...(options.carry?.on !== false && { onCarry: (frame, from) => carry.fromNode(frame, from) }),
     onLinked: (node) => forward.linked(node),
     onUnlinked: (node) => {
       if (!stopping) forward.unlinked(node)
@@ -164,6 +181,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
       clock,
       log,
       directory,
+      networkId: network,
       allowPrivate: options.allowPrivate ?? false,
       open: options.dial,
       add: mesh.neighbours.add,
@@ -177,7 +195,17 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
       dialHome: urlDials.dialHome,
       isLinked: mesh.neighbours.has,
     })
+  const carry = createCarry({
+    ...options.carry,
+    self: identity.id,
+    clock,
+    homeOf: (peer) => forward.homeOf(peer),
+    reach: (home, session) => forward.reach(home, session.peer, session.remoteAddress),
+    waitingBytes: mesh.neighbours.carryWaitingBytes,
+    send: mesh.neighbours.send,
+  })
   const edges = createEdges({
+    carry,
     identity,
     networkId: network,
     clock,
@@ -221,6 +249,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
       neighbours: mesh.neighbours,
       dials: urlDials,
       named: options.peers ?? [],
+      found: () => found,
       // As many as it names as ways to it: such nodes may be many, and each link is a place that others need.
       ...(options.isInside && { enough: MAX_VIAS }),
       keepsMore: () => swarm === undefined,
@@ -231,6 +260,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     mesh.sweep()
     anchors.keep(anchorsNow(mesh))
     forward.sweep()
+    carry.sweep()
     stuns.sweep()
     mesh.beat()
   })
@@ -244,7 +274,14 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     // First, for edges hear of nothing once their sessions have ended.
     forward.close()
     edges.close(bye)
+    carry.close()
     mesh.close(bye)
+  }
+
+  const { spoken = [options.network] } = options
+  const ownId = toHex(network)
+  const checkNetwork = ({ network: asked = ownId }: Named): void => {
+    if (asked !== ownId) throw notSpoken(spoken)
   }
 
   const health = (): Health => ({
@@ -263,6 +300,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
       runtimes: runtimesOf(directory.homes.values()),
     },
     signals: forward.counters,
+    carry: { on: carry.isOn, ...carry.counters },
   })
 
   return {
@@ -276,14 +314,25 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
       if (stopping) return new Response('Stopping\n', { status: 503 })
       const address = addressOf(request, info.remoteAddress, options.trustProxy ?? [])
       if (pathname === '/mesh') {
+        const asked = new URL(request.url).searchParams.get('n')
+        if ((asked ?? ownId) !== ownId) {
+          return new Response(`${notSpoken(spoken).message}\n`, { status: 421 })
+        }
         return (link) =>
           void mesh.neighbours.add(link, { initiator: false, remoteAddress: address })
       }
       if (pathname === '/edges') {
-        return (socket) => runShared(socket, address, { edges, clock, isStopping: () => stopping })
+        return (socket) =>
+          runShared(socket, address, {
+            edges,
+            clock,
+            checkNetwork,
+            isStopping: () => stopping,
+          })
       }
       try {
         const named = readNamed(request.url)
+        if ((named.network ?? ownId) !== ownId) return (link) => refuse(link, notSpoken(spoken))
         return (link) => void runSession(link, address, edges.host, named)
       } catch (error) {
         return new Response(`${asMeshError(error).message}\n`, { status: 400 })
@@ -295,6 +344,15 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
       for (const { node, dhtKey } of anchors.kept) if (mesh.admits(node)) joined.connect(dhtKey)
       mesh.beat()
     },
+    useFound: (peers) => {
+      found = peers.filter((peer) => (peer.network ?? ownId) === ownId)
+    },
+    dismiss: mesh.dismiss,
+    nearHomes: () =>
+      mesh.neighbours.ids.flatMap((node) => {
+        const [url] = directory.homes.get(node)?.contact.urls ?? []
+        return url === undefined ? [] : [{ url, node, network: ownId }]
+      }),
     useStun: (port) => {
       stuns.use(port)
       mesh.beat()

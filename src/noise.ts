@@ -146,6 +146,11 @@ export function mixKey(key: CipherKey, secret: Uint8Array): CipherKey {
   return cipherKey(hash([utf8('signal-mesh/mixed'), secret], keyOf(key)))
 }
 
+/** A key of another purpose that only those have who hold this one. */
+export function subKey(key: CipherKey, label: string): CipherKey {
+  return cipherKey(hash([utf8(`signal-mesh/${label}`)], keyOf(key)))
+}
+
 /** Seals under the key's own counter, which moves on. */
 export function sealNext(key: CipherKey, plaintext: Uint8Array): Uint8Array {
   const out = new Uint8Array(plaintext.length + TAG_BYTES)

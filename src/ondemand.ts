@@ -9,6 +9,7 @@ import {
   DIAL_RETRY_MS,
   DIAL_TIMEOUT_MS,
   DIAL_URL_AFTER_MS,
+  HOME_SETTLES_MS,
   MAX_DIALS,
   MAX_DIALS_PER_ADDRESS,
   MAX_DIALS_PER_EDGE,
@@ -16,6 +17,7 @@ import {
   MAX_ON_DEMAND_LINKS,
   MAX_SIGNALS_PER_DIAL,
   MAX_WAITING_BYTES,
+  WAY_LOOK_MS,
 } from './limits.ts'
 
 /** A frame that waits, and whether this node sends it anew by itself. */
@@ -41,7 +43,11 @@ export interface OnDemandOptions {
   dialUrl?(home: NodeId): Promise<boolean> | undefined
   /** Ends a dial, and the wish for the link that came of one. */
   giveUp(dhtKey: Uint8Array): void
-  onFailed(home: NodeId, waiting: readonly Waiting[]): void
+  onFailed(home: NodeId, waiting: readonly Waiting[], by: Asker): void
+  /** When the home came, or came back, by the monotonic clock; undefined if it is not known. */
+  cameAtMs?(home: NodeId): number | undefined
+  /** It is time to look for a way again, for what waits for a home that has just come. */
+  onAgain?(home: NodeId, waiting: readonly Waiting[], by: Asker): void
 }
 
 export interface OnDemand {
@@ -51,7 +57,12 @@ export interface OnDemand {
   hasFailed(home: NodeId): boolean
   /** Sees that the home is being dialled, on the DHT or else by URL; false if it cannot be, or not now. */
   begin(home: NodeId, dhtKey: Uint8Array | undefined, by: Asker): boolean
-  /** Lets a frame wait for a home that is being dialled; throws `RATE_LIMITED` if too many do. */
+  /**
+   * Sees that there will be another look for a way, where the home has just come and may yet say how it
+   * is reached; false if it has had its time.
+   */
+  settle(home: NodeId, by: Asker): boolean
+  /** Lets a frame wait for a home that is being dialled, or looked for; throws `RATE_LIMITED` if too many do. */
   wait(home: NodeId, waiting: Waiting): void
   /** A link has come up; gives what waited for it. */
   linked(home: NodeId): readonly Waiting[]
@@ -99,7 +110,7 @@ export function createOnDemand(options: OnDemandOptions): OnDemand {
     failures.set(home, { atMs: clock.monotonicMs(), waitMs })
     if (failures.size > MAX_HOMES) failures.delete(failures.keys().next().value as NodeId)
     if (dial.dhtKey) options.giveUp(dial.dhtKey)
-    options.onFailed(home, end(home, dial))
+    options.onFailed(home, end(home, dial), dial.by)
   }
 
   const keep = (home: NodeId, dhtKey: Uint8Array): void => {
@@ -125,7 +136,24 @@ export function createOnDemand(options: OnDemandOptions): OnDemand {
 
   const failedLately = (home: NodeId): boolean => {
     const failure = failures.get(home)
-    return failure !== undefined && clock.monotonicMs() - failure.atMs < failure.waitMs
+    if (!failure) return false
+    const sinceMs = clock.monotonicMs() - failure.atMs
+    // What failed was to reach it in a former life.
+    const isBack = (options.cameAtMs?.(home) ?? 0) > failure.atMs
+    return sinceMs < (isBack ? DIAL_RETRY_MS : failure.waitMs)
+  }
+
+  const settle = (home: NodeId, by: Asker): boolean => {
+    const isUnderWay = dials.has(home)
+    if (isUnderWay) return true
+    const cameAtMs = options.cameAtMs?.(home)
+    if (cameAtMs === undefined || clock.monotonicMs() - cameAtMs >= HOME_SETTLES_MS) return false
+    if (isBusyFor(by)) return false
+    const again = (): void => options.onAgain?.(home, end(home, dial), by)
+    const cancelTimers = clock.after(WAY_LOOK_MS, again)
+    const dial: Dial = { waiting: [], dhtKey: undefined, by, cancelTimers }
+    dials.set(home, dial)
+    return true
   }
 
   return {
@@ -150,6 +178,7 @@ export function createOnDemand(options: OnDemandOptions): OnDemand {
       })
       return true
     },
+    settle,
     wait: (home, { frame, isRetry }) => {
       const waiting = dials.get(home)?.waiting as Waiting[]
       const isFull = waitingBytes + frame.length > MAX_WAITING_BYTES

@@ -1,4 +1,4 @@
-/** Peers: the nodes to which a node keeps links by URL, those of its flags and some that it has heard of. */
+/** Peers: the nodes to which a node keeps links by URL: of its flags, of records, and some that it has heard of. */
 
 import { type Clock, repeat } from './clock.ts'
 import type { Directory } from './directory.ts'
@@ -6,7 +6,7 @@ import type { NodeId } from './identity.ts'
 import { DIAL_RETRY_MAX_MS, MIN_DIALLED, PEER_LOOK_MS, PEER_RETRY_MS } from './limits.ts'
 import type { Log } from './log.ts'
 import type { Neighbours } from './neighbours.ts'
-import type { UrlDials } from './urldials.ts'
+import type { FoundPeer, UrlDials } from './urldials.ts'
 
 export interface PeersOptions {
   readonly self: NodeId
@@ -17,6 +17,8 @@ export interface PeersOptions {
   readonly dials: UrlDials
   /** URLs of nodes that the operator has named. */
   readonly named: readonly string[]
+  /** Nodes that records tell of, as they now are; default: none. */
+  found?(): readonly FoundPeer[]
   /** Whether nodes that were only heard of are dialled too: not where a swarm finds them. */
   keepsMore(): boolean
   admits(node: NodeId): boolean
@@ -26,9 +28,11 @@ export interface PeersOptions {
   readonly random?: () => number
 }
 
-/** A node by flag, and how it went. */
+/** A node by flag or record, and how it went. */
 interface Named {
   readonly url: string
+  /** Of a record; one by flag has none. */
+  readonly found?: FoundPeer
   /** Who was there the last time. */
   node: NodeId | undefined
   isDialling: boolean
@@ -41,21 +45,15 @@ interface Named {
 /** Keeps the links up until the returned function is called. */
 export function keepPeers(options: PeersOptions): () => void {
   const { clock, log, neighbours, dials, enough = MIN_DIALLED, random = Math.random } = options
-  const named: Named[] = options.named.map((url) => ({
-    url,
-    node: undefined,
-    isDialling: false,
-    dueAtMs: 0,
-    waitMs: PEER_RETRY_MS,
-    hasFailed: false,
-    isSelf: false,
-  }))
+  const byFlag = options.named.map((url) => fresh(url))
+  let byRecord: readonly Named[] = []
+  let lastFound: readonly FoundPeer[] = []
   let lookDueAtMs = 0
   let lookWaitMs = PEER_LOOK_MS
 
   const dial = async (peer: Named): Promise<void> => {
     peer.isDialling = true
-    const found = await dials.dial(peer.url)
+    const found = await (peer.found ? dials.dialFound(peer.found) : dials.dial(peer.url))
     peer.isDialling = false
     // Many that lost one node at once do not all come back at once.
     peer.dueAtMs = clock.monotonicMs() + peer.waitMs * (1 + random())
@@ -67,7 +65,9 @@ export function keepPeers(options: PeersOptions): () => void {
     } else if (found.code === 'SELF_CONNECT') {
       // Seldom, not never: who sits on the line can lead this node to itself once.
       peer.dueAtMs += DIAL_RETRY_MAX_MS
-      if (!peer.isSelf) log.warn('A peer by flag is this node itself', { url: peer.url })
+      if (!peer.isSelf && !peer.found) {
+        log.warn('A peer by flag is this node itself', { url: peer.url })
+      }
       peer.isSelf = true
     } else {
       const facts = { url: peer.url, code: found.code, why: found.message }
@@ -107,8 +107,29 @@ export function keepPeers(options: PeersOptions): () => void {
     lookWaitMs = isLinked ? PEER_LOOK_MS : Math.min(DIAL_RETRY_MAX_MS / 2, 2 * lookWaitMs)
   }
 
+  /** What is found anew is dialled; a link to what no record names any more may stay. */
+  const lookAtFound = (): void => {
+    const found = options.found?.() ?? []
+    if (found !== lastFound) {
+      lastFound = found
+      const isOther = ({ url, node }: FoundPeer): boolean =>
+        node !== options.self && !options.named.includes(url)
+      byRecord = found.filter(isOther).map((record) => {
+        const known = byRecord.find(
+          ({ url, found }) => url === record.url && found?.node === record.node,
+        )
+        return known ?? fresh(record.url, record)
+      })
+    }
+    for (const peer of byRecord) {
+      const { node } = peer.found ?? {}
+      if (node === undefined || options.admits(node)) lookAfter(peer)
+    }
+  }
+
   const look = (): void => {
-    for (const peer of named) lookAfter(peer)
+    for (const peer of byFlag) lookAfter(peer)
+    lookAtFound()
     dialOneMore()
   }
   // The first time once the node is put together.
@@ -117,5 +138,18 @@ export function keepPeers(options: PeersOptions): () => void {
   return () => {
     cancel()
     stop()
+  }
+}
+
+function fresh(url: string, found?: FoundPeer): Named {
+  return {
+    url,
+    ...(found && { found }),
+    node: found?.node,
+    isDialling: false,
+    dueAtMs: 0,
+    waitMs: PEER_RETRY_MS,
+    hasFailed: false,
+    isSelf: false,
   }
 }

@@ -1,6 +1,6 @@
 /** Records that an edge signs: its presence at a home, and an advert for each of its topics. */
 
-import { badFrame, type Reader, reader, toHex, type Writer, writer } from './bytes.ts'
+import { badFrame, concat, type Reader, reader, toHex, type Writer, writer } from './bytes.ts'
 import { hash, KEY_BYTES, type KeyPair, SIGNATURE_BYTES, sign, verify } from './crypto.ts'
 import type { NodeId, PeerId } from './identity.ts'
 import {
@@ -47,36 +47,58 @@ export interface Advert extends Signed {
 
 export type EdgeRecord = Presence | Advert
 
-export function signPresence(
-  networkId: Uint8Array,
-  keys: KeyPair,
-  fields: { homeKey: Uint8Array; boxKey: Uint8Array; seq: number; ttlMs: number },
-): Presence {
+/** What a presence says, besides whose it is. */
+export interface PresenceFields {
+  readonly homeKey: Uint8Array
+  readonly boxKey: Uint8Array
+  readonly seq: number
+  readonly ttlMs: number
+}
+
+export interface AdvertFields {
+  readonly tag: Uint8Array
+  readonly info: Uint8Array
+  readonly seq: number
+  readonly ttlMs: number
+}
+
+/** The bytes of a presence before its signature, which is over them. */
+export function presenceBody({ publicKey }: KeyPair, fields: PresenceFields): Uint8Array {
   const body = writer()
     .u8(FORMAT)
-    .bytes(keys.publicKey)
+    .bytes(publicKey)
     .u8(1)
     .bytes(fields.homeKey)
     .bytes(fields.boxKey)
     .u64(fields.seq)
     .u32(fields.ttlMs)
     .u8(TAG_SCHEME)
-  return decodePresence(finish(body, (bytes) => sign('presence', networkId, bytes, keys)))
+  return withExtensions(body, NO_EXTENSIONS)
 }
 
-export function signAdvert(
-  networkId: Uint8Array,
-  keys: KeyPair,
-  fields: { tag: Uint8Array; info: Uint8Array; seq: number; ttlMs: number },
-): Advert {
+export function advertBody({ publicKey }: KeyPair, fields: AdvertFields): Uint8Array {
   const body = writer()
     .u8(FORMAT)
-    .bytes(keys.publicKey)
+    .bytes(publicKey)
     .bytes(fields.tag)
     .u64(fields.seq)
     .u32(fields.ttlMs)
     .block(fields.info)
-  return decodeAdvert(finish(body, (bytes) => sign('advert', networkId, bytes, keys)))
+  return withExtensions(body, NO_EXTENSIONS)
+}
+
+export function signPresence(
+  networkId: Uint8Array,
+  keys: KeyPair,
+  fields: PresenceFields,
+): Presence {
+  const body = presenceBody(keys, fields)
+  return decodePresence(concat(body, sign('presence', networkId, body, keys)))
+}
+
+export function signAdvert(networkId: Uint8Array, keys: KeyPair, fields: AdvertFields): Advert {
+  const body = advertBody(keys, fields)
+  return decodeAdvert(concat(body, sign('advert', networkId, body, keys)))
 }
 
 /**
@@ -117,14 +139,14 @@ export function decodeAdvert(frame: Uint8Array): Advert {
 
 /** Whether the edge named in the record signed it, for this network. */
 export function isAuthentic(networkId: Uint8Array, record: EdgeRecord): boolean {
-  const split = record.bytes.length - SIGNATURE_BYTES
-  return verify(
-    record.kind,
-    networkId,
-    record.bytes.subarray(0, split),
-    record.bytes.subarray(split),
-    record.peerKey,
-  )
+  const { body, signature } = partsOf(record)
+  return verify(record.kind, networkId, body, signature, record.peerKey)
+}
+
+/** What is signed of a record, and the signature. */
+export function partsOf({ bytes }: Signed): { body: Uint8Array; signature: Uint8Array } {
+  const split = bytes.length - SIGNATURE_BYTES
+  return { body: bytes.subarray(0, split), signature: bytes.subarray(split) }
 }
 
 /** What a structure holds besides its fields: values of up to 255 bytes by their type. */
@@ -138,13 +160,14 @@ export function finish(
   signBody: (body: Uint8Array) => Uint8Array,
   extensions: Extensions = NO_EXTENSIONS,
 ): Uint8Array {
+  const bytes = withExtensions(body, extensions)
+  return concat(bytes, signBody(bytes))
+}
+
+function withExtensions(body: Writer, extensions: Extensions): Uint8Array {
   const area = writer()
   for (const [type, value] of extensions) area.u8(type).u8(value.length).bytes(value)
-  const bytes = body.block(area.done()).done()
-  return writer(bytes.length + SIGNATURE_BYTES)
-    .bytes(bytes)
-    .bytes(signBody(bytes))
-    .done()
+  return body.block(area.done()).done()
 }
 
 /**

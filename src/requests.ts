@@ -1,6 +1,7 @@
 /** The requests that an edge makes of its home. */
 
 import { type Reader, reader, toHex } from './bytes.ts'
+import { decodePlace } from './carryframes.ts'
 import { HASH_BYTES } from './crypto.ts'
 import { encodeIce } from './ice.ts'
 import { MAX_RECORD_BYTES } from './limits.ts'
@@ -41,6 +42,12 @@ export function serveEdge(session: Session, host: SessionHost): Serve {
       case EDGE_METHOD.ice:
         r.end()
         return encodeIce(host.ice(session))
+      case EDGE_METHOD.carry:
+        host.carry.begin(session, decodePlace(body))
+        return NOTHING
+      case EDGE_METHOD.uncarry:
+        host.carry.end(session, decodePlace(body))
+        return NOTHING
       default:
         throw noSuchMethod()
     }

@@ -17,6 +17,8 @@ export const EDGE_METHOD = {
   unwatch: 6,
   renew: 7,
   ice: 8,
+  carry: 9,
+  uncarry: 10,
 } as const
 
 /** What a node asks of a neighbour. */

@@ -76,12 +76,16 @@ export interface Dialled {
 }
 
 export interface JoinOptions {
+  /** Those that bring the same one may share a member of the DHT. */
+  readonly sharing?: object
   /** 32 bytes: where nodes of one network and version meet. */
   readonly topic: Uint8Array
   /** Name of the channel on each connection. */
   readonly protocol: string
   /** DHT bootstrap nodes as `host:port`. */
   readonly bootstrap: readonly string[]
+  /** Whether the public DHT of Hyperswarm is meant, besides. */
+  readonly isPublic?: boolean
   /** URLs of DHT relays, for who cannot be a member of the DHT. */
   readonly relays?: readonly string[]
   readonly host?: string
@@ -94,6 +98,16 @@ export interface RelayHostOptions {
   /** DHT bootstrap nodes as `host:port`. */
   readonly bootstrap: readonly string[]
   /** Address that its member of the DHT binds. */
+  readonly host?: string
+  readonly log: Log
+}
+
+export interface BootstrapHostOptions {
+  /** The IPv4 address and UDP port under which others reach it. */
+  readonly at: string
+  /** Bootstrap nodes of the same DHT that run elsewhere, as `host:port`. */
+  readonly others: readonly string[]
+  /** The address of this machine that it binds, where that is another one. */
   readonly host?: string
   readonly log: Log
 }
@@ -112,6 +126,8 @@ export interface Swarm {
   connect(dhtKey: Uint8Array): void
   /** Gives up a dial made by `connect`. */
   forget(dhtKey: Uint8Array): void
+  /** Goes by these bootstrap nodes from now on; only where the DHT itself runs. */
+  useBootstrap?(bootstrap: readonly string[]): void
   close(): Promise<void>
 }
 
@@ -132,6 +148,11 @@ export interface Runtime {
    * @throws SignalMeshError `PORT_IN_USE`, `BAD_CONFIG`
    */
   openUdp?(options: UdpOptions): Promise<UdpPort>
+  /**
+   * Begins a DHT, or one more bootstrap node of it; only where the DHT itself runs.
+   * @throws SignalMeshError `PORT_IN_USE`, `BAD_CONFIG`
+   */
+  offerBootstrap?(options: BootstrapHostOptions): Promise<Pick<Running, 'close'>>
   /** Lends the DHT to others; only where the DHT itself runs. */
   offerRelay?(options: RelayHostOptions): Promise<RelayHost>
   /**

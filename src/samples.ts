@@ -19,10 +19,12 @@ import { type Bucket, createBucket, take } from './rate.ts'
 import type { Advert, Presence } from './records.ts'
 
 /**
- * What the URL of an upgrade asks for: `t`, a topic's tag, up to four times; `p`, a PeerId; `s=1`, to
- * wait with the proof until the edge has lost its home.
+ * What the URL of an upgrade asks for: `n`, the network's id; `t`, a topic's tag, up to four times; `p`, a
+ * PeerId; `s=1`, to wait with the proof until the edge has lost its home.
  */
 export interface Named {
+  /** In hex digits; without it, whatever this node speaks. */
+  readonly network?: string | undefined
   readonly tags: readonly Uint8Array[]
   readonly peer: PeerId | undefined
   readonly isStandby?: boolean
@@ -37,14 +39,20 @@ export type Sample = Pick<Hello, 'topics' | 'held'>
 export function readNamed(url: string): Named {
   const query = new URL(url).searchParams
   const [tags, peers, standby] = [query.getAll('t'), query.getAll('p'), query.getAll('s')]
-  if (tags.length > MAX_NAMED_TOPICS || peers.length > 1) {
-    throw badUpgrade(`at most ${MAX_NAMED_TOPICS} topics (t) and one edge (p)`)
+  const networks = query.getAll('n')
+  if (tags.length > MAX_NAMED_TOPICS || peers.length > 1 || networks.length > 1) {
+    throw badUpgrade(`at most ${MAX_NAMED_TOPICS} topics (t), one edge (p) and one network (n)`)
   }
-  if (![...tags, ...peers].every((name) => /^[0-9a-f]{64}$/.test(name))) {
-    throw badUpgrade('topics (t) and an edge (p) by 64 lower-case hex digits each')
+  if (![...tags, ...peers, ...networks].every((name) => /^[0-9a-f]{64}$/.test(name))) {
+    throw badUpgrade('topics (t), an edge (p) and a network (n) by 64 lower-case hex digits each')
   }
   if (standby.length > 0 && standby.join() !== '1') throw badUpgrade('a standby by s=1')
-  return { tags: tags.map(fromHex), peer: peers[0], isStandby: standby.length > 0 }
+  return {
+    network: networks[0],
+    tags: tags.map(fromHex),
+    peer: peers[0],
+    isStandby: standby.length > 0,
+  }
 }
 
 function badUpgrade(what: string): SignalMeshError {

@@ -1,6 +1,8 @@
 /** A session: one edge's socket at its home node, from the challenge to the goodbye. */
 
 import { toHex, writer } from './bytes.ts'
+import type { Carry } from './carry.ts'
+import { featuresOf } from './carryframes.ts'
 import type { Clock } from './clock.ts'
 import { HASH_BYTES, KEY_BYTES, randomBytes, sign } from './crypto.ts'
 import { asMeshError, SignalMeshError } from './errors.ts'
@@ -50,6 +52,8 @@ export interface SessionHost extends ProofOptions {
   watch(session: Session, tag: string): void
   unwatch(session: Session, tag: string): void
   signal(session: Session, frame: Uint8Array): void
+  /** What passes between edges without a path of their own. */
+  readonly carry: Pick<Carry, 'isOn' | 'begin' | 'end' | 'fromEdge'>
   /** STUN servers, for anybody who comes. */
   stun(): IceOffer
   /** TURN servers, with credentials for an edge that has proved itself. */
@@ -72,8 +76,6 @@ export interface Session {
   end(error: SignalMeshError): void
 }
 
-const FEATURES = new Uint8Array(8)
-
 /** Runs a session over an accepted socket until it closes. */
 export function runSession(
   link: Link,
@@ -85,7 +87,7 @@ export function runSession(
   const challenge = randomBytes(HASH_BYTES)
   const hello = encodeHello({
     versions: [PROTOCOL_VERSION],
-    features: FEATURES,
+    features: featuresOf(host.carry.isOn),
     nodeKey: host.identity.keys.publicKey,
     networks: [host.networkId],
     challenge,
@@ -166,7 +168,8 @@ export function runSession(
       const tooMany = tooManyOf(signals, 'signals')
       if (tooMany) refuseSignal(frame, tooMany)
       else host.signal(session, frame)
-    } else if (frame[0] === FRAME.rpc) {
+    } else if (frame[0] === FRAME.carry) host.carry.fromEdge(session, frame)
+    else if (frame[0] === FRAME.rpc) {
       const tooMany = tooManyOf(requests, 'requests')
       const serve = tooMany ? () => Promise.reject(tooMany) : serveEdge(session, host)
       answerOnce(frame, serve, session.send).catch(fail)

@@ -23,15 +23,30 @@ export interface UrlDialsOptions {
   readonly directory: Directory
   /** Whether addresses of this machine or its network are dialled that others name. */
   readonly allowPrivate: boolean
+  /** Named in each dial, for where several networks are spoken. */
+  readonly networkId: Uint8Array
   open: Runtime['dial']
   /** Secures a link and takes it on; gives who proved to be there. */
   add(link: Link, info: MeshLinkInfo): Promise<NodeId | SignalMeshError>
   isLinked(node: NodeId): boolean
 }
 
+/** A node that a record tells of. */
+export interface FoundPeer {
+  readonly url: string
+  /** Who is to be there. */
+  readonly node?: NodeId
+  /** The id of the network that is spoken there, in hex; without it, perhaps this one. */
+  readonly network?: string
+  /** Whether it is in this network and said so itself, from that very address. */
+  readonly isNear?: boolean
+}
+
 export interface UrlDials {
   /** Dials a URL that the operator named, and gives who is there. It may be a local one. */
   dial(url: string): Promise<NodeId | SignalMeshError>
+  /** The same for one that a record names: it leads to a local address only where that is allowed. */
+  dialFound(peer: FoundPeer): Promise<NodeId | SignalMeshError>
   /**
    * Dials a home by the URLs that it names, one after the other, until there is a link to it;
    * undefined if there is none that may be dialled now.
@@ -39,9 +54,9 @@ export interface UrlDials {
   dialHome(home: NodeId): Promise<boolean> | undefined
 }
 
-/** How long a home or an authority is left alone after it failed. */
+/** When a home or an authority failed, and for how long it is left alone. */
 interface Pause {
-  readonly untilMs: number
+  readonly atMs: number
   readonly waitMs: number
   /** Who proved to be there: it may be dialled all the same. */
   readonly there?: NodeId | undefined
@@ -55,7 +70,9 @@ export function createUrlDials(options: UrlDialsOptions): UrlDials {
   const isPaused = (key: string, wanted?: NodeId): boolean => {
     const paused = pauses.get(key)
     if (!paused || (wanted !== undefined && paused.there === wanted)) return false
-    return clock.monotonicMs() < paused.untilMs
+    // Who has come since, or come back, need not wait for all that failed before.
+    const isBack = (directory.homes.get(wanted ?? key)?.openedAtMs ?? 0) > paused.atMs
+    return clock.monotonicMs() < paused.atMs + (isBack ? DIAL_RETRY_MS : paused.waitMs)
   }
 
   const pause = (key: string, there?: NodeId): void => {
@@ -63,7 +80,7 @@ export function createUrlDials(options: UrlDialsOptions): UrlDials {
     const waitMs = Math.min(DIAL_RETRY_MAX_MS, 2 * before)
     // Those that failed last stay.
     pauses.delete(key)
-    pauses.set(key, { untilMs: clock.monotonicMs() + waitMs, waitMs, there })
+    pauses.set(key, { atMs: clock.monotonicMs(), waitMs, there })
     if (pauses.size > 2 * MAX_HOMES) pauses.delete(pauses.keys().next().value as string)
   }
 
@@ -73,7 +90,7 @@ export function createUrlDials(options: UrlDialsOptions): UrlDials {
     wanted?: NodeId,
   ): Promise<NodeId | SignalMeshError> => {
     try {
-      const { link, remoteAddress } = await options.open(meshUrl(url), how)
+      const { link, remoteAddress } = await options.open(meshUrl(url, options.networkId), how)
       const info = { initiator: true, remoteAddress, ...(wanted !== undefined && { wanted }) }
       return await options.add(link, info)
     } catch (error) {
@@ -108,6 +125,8 @@ export function createUrlDials(options: UrlDialsOptions): UrlDials {
 
   return {
     dial: (url) => dial(url, { allowPrivate: options.allowPrivate || isLocal(url), isNamed: true }),
+    dialFound: ({ url, node, isNear = false }) =>
+      dial(url, { allowPrivate: options.allowPrivate || isNear }, node),
     dialHome: (home) => {
       const running = homes.get(home)
       if (running) return running
@@ -125,12 +144,12 @@ export function createUrlDials(options: UrlDialsOptions): UrlDials {
   }
 }
 
-/** Where a node takes links of others: its URL with the scheme of sockets and the path `/mesh`. */
-export function meshUrl(url: string): string {
+/** Where a node takes links of others: its URL with the scheme of sockets, the path `/mesh` and the network. */
+export function meshUrl(url: string, networkId: Uint8Array): string {
   const at = new URL(url)
   at.protocol = at.protocol.replace(/^http/, 'ws')
   at.pathname = `${at.pathname.replace(/\/$/, '')}/mesh`
-  at.search = ''
+  at.search = `?n=${toHex(networkId)}`
   at.hash = ''
   return at.href
 }

@@ -47,8 +47,9 @@ export function ownVias(
   const rank = (id: NodeId): number => (neighbours.linkOf(id)?.initiator ? 0 : 1)
   return neighbours.ids
     .filter((id) => {
-      const contact = directory.homes.get(id)?.contact
-      return contact ? isReachable(contact) : neighbours.linkOf(id)?.initiator
+      const home = directory.homes.get(id)
+      // Its log may be here before its first head, and that alone says how it is reached.
+      return home?.lastHead ? isReachable(home.contact) : neighbours.linkOf(id)?.initiator
     })
     .sort((a, b) => rank(a) - rank(b))
     .slice(0, MAX_VIAS)

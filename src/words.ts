@@ -64,6 +64,7 @@ export function createWords(options: WordsOptions): Words {
           options.tryAgain(held.frame)
           return
         }
+        if (code === 'HOME_UNREACHABLE' && routes.waitFor(held)) return
       }
       if (options.deliver(toOf(frame), frame)) options.onReceived()
       else if (fromHomeOf(frame) === link && hopsLeftOf(frame) > 1) {

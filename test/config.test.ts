@@ -11,7 +11,8 @@ import { assert, suite } from './harness/suite.ts'
 const SETTINGS: readonly [keyof Config, unknown, string, unknown][] = [
   ['port', 4680, '0', 0],
   ['host', '127.0.0.1', '0.0.0.0', '0.0.0.0'],
-  ['network', 'main', 'Größe', 'Größe'],
+  ['network', ['main'], 'Größe, two', ['Größe', 'two']],
+  ['dhtBootstrap', undefined, '192.0.2.1:49737', '192.0.2.1:49737'],
   ['bootstrap', [], '192.0.2.1:49737, dht.example.org:1', ['192.0.2.1:49737', 'dht.example.org:1']],
   ['dhtPort', 0, '49737', 49737],
   ['dhtHost', undefined, '127.0.0.1', '127.0.0.1'],
@@ -41,7 +42,23 @@ const MISTAKES: readonly [readonly string[], string][] = [
   [['--port', '0x10'], 'Flag --port takes a whole number from 0 to 65535, not "0x10"'],
   [['--port='], 'Flag --port takes a whole number from 0 to 65535, not ""'],
   [['--host', 'a b'], 'Flag --host takes a host name or address, not "a b"'],
-  [['--network', ''], 'Flag --network takes a name of 1 to 1024 bytes, not ""'],
+  [['--network', ''], 'Flag --network takes up to 16 names of 1 to 1024 bytes, not ""'],
+  [
+    ['--dht-bootstrap', 'localhost:1'],
+    'Flag --dht-bootstrap takes an IPv4 address and port of this machine, not "localhost:1"',
+  ],
+  [
+    ['--dht-bootstrap', '0.0.0.0:1'],
+    'Flag --dht-bootstrap takes an IPv4 address and port of this machine, not "0.0.0.0:1"',
+  ],
+  [
+    ['--dht-bootstrap', '127.0.0.1:1', '--no-dht'],
+    'Flags --dht-bootstrap and --no-dht do not go together',
+  ],
+  [
+    ['--dht-bootstrap', '127.0.0.1:1', '--dht-port', '1'],
+    'Flags --dht-bootstrap and --dht-port need two UDP ports: one is for the DHT that is begun, one for this node in it',
+  ],
   [['--bootstrap', 'localhost'], 'Flag --bootstrap takes a list of host:port, not "localhost"'],
   [['--bootstrap', 'a:0'], 'Flag --bootstrap takes a list of host:port, not "a:0"'],
   [['--bootstrap', 'a:1,'], 'Flag --bootstrap takes a list of host:port, not "a:1,"'],

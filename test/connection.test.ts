@@ -8,6 +8,7 @@ import { SignalMeshError } from '../src/errors.ts'
 import { CHANNEL_WINDOW_BYTES, CLOSE_TIMEOUT_MS, MAX_MESSAGE_BYTES } from '../src/limits.ts'
 import { assert, suite } from './harness/suite.ts'
 import { codeOf } from './support/rawedge.ts'
+import { noWhy, pathOnly } from './support/rtc.ts'
 
 const test = suite('connection')
 
@@ -36,9 +37,10 @@ function subject(): Subject {
       return self.path
     },
     close: () => undefined,
+    ...pathOnly,
     connection: {} as RTCPeerConnection,
   }
-  const about = { id: 'ab'.repeat(32), topic: 'room', clock, rtc }
+  const about = { id: 'ab'.repeat(32), topic: 'room', clock, rtc, why: noWhy }
   const source = makeConnection(about, (reason) => closed.push(reason))
   const hears = (data: string | Uint8Array): void => source.receive(piece(data))
   const self: Subject = { ...source, clock, sent, hears, closed, path: undefined }

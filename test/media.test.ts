@@ -4,6 +4,7 @@ import { settle } from '../src/clock.ts'
 import { createMedia } from '../src/edge/media.ts'
 import type { Connection, Incoming } from '../src/edge/mod.ts'
 import type { MakeRtc, RtcOptions } from '../src/edge/rtc.ts'
+import { whyOf } from '../src/edge/whyof.ts'
 import { SignalMeshError } from '../src/errors.ts'
 import { CONNECT_TIMEOUT_MS, RING_TIMEOUT_MS, RTC_AWAY_MS } from '../src/limits.ts'
 import { FRAME } from '../src/messages.ts'
@@ -470,7 +471,8 @@ test('a connection whose ICE fails ends on both sides, with the reason', async (
   )
   spy.options[0]!.onClose(reason)
   assert.is(b.signal.reason.code, 'CLOSED')
-  assert.is(b.signal.reason.cause, reason)
+  assert.is(b.signal.reason.cause.code, 'RTC_FAILED')
+  assert.is(whyOf(b.signal.reason)?.error, reason)
   await met.mesh.clock.advance(20)
   assert.is(a.state, 'closed')
   assert.match(a.signal.reason.message, /Ice connection failed/)
@@ -486,10 +488,12 @@ test('a peer that is away for too long ends the connection, one that comes back 
   spy.options[0]!.onAway(false)
   await met.mesh.clock.advance(RTC_AWAY_MS)
   assert.is(b.state, 'open')
+  mute(met.mesh, 0)
   spy.options[0]!.onAway(true)
   await met.mesh.clock.advance(RTC_AWAY_MS + 20)
   assert.equal([a.state, b.state], ['closed', 'closed'])
-  assert.is(b.signal.reason.cause.code, 'RTC_FAILED')
+  assert.is(b.signal.reason.cause.code, 'PEER_LEFT')
+  assert.is(b.why().code, 'peer-gone')
   await met.mesh.close()
 })
 

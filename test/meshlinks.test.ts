@@ -34,8 +34,9 @@ function open(): SocketWorld {
 }
 
 test('takes links at the path /mesh, below whatever path its URL has', () => {
-  assert.is(meshUrl('https://node.example'), 'wss://node.example/mesh')
-  assert.is(meshUrl('ws://node.example:1/below/?x#y'), 'ws://node.example:1/below/mesh')
+  const id = Uint8Array.of(1, 255)
+  assert.is(meshUrl('https://node.example', id), 'wss://node.example/mesh?n=01ff')
+  assert.is(meshUrl('ws://node.example:1/below/?x#y', id), 'ws://node.example:1/below/mesh?n=01ff')
 })
 
 test('a node links to its peers, and again when a link is lost', async () => {
@@ -190,9 +191,9 @@ test('a home is dialled once, whoever asks, and its URLs one after the other', a
   const { dials, opened, fail } = ground({ home: ['https://one.example', 'https://two.example'] })
   const [first, second] = [dials.dialHome('home'), dials.dialHome('home')]
   assert.is(first, second)
-  assert.equal(opened, ['wss://one.example/mesh'])
+  assert.equal(opened, ['wss://one.example/mesh?n=01'])
   await fail()
-  assert.equal(opened, ['wss://one.example/mesh', 'wss://two.example/mesh'])
+  assert.equal(opened, ['wss://one.example/mesh?n=01', 'wss://two.example/mesh?n=01'])
   await fail()
   assert.is(await first, false)
 })
@@ -269,6 +270,7 @@ test('homes made up without end, with a name of one victim each, make a node kno
     directory: { homes } as unknown as Directory,
     neighbours: { ids: [], has: () => false, linkOf: () => undefined },
     dials: {
+      dialFound: async () => '',
       dial: async () => '',
       dialHome: async () => {
         dialled += 1
@@ -328,6 +330,7 @@ function ground(urls: Readonly<Record<string, readonly string[]>>) {
     clock,
     log: silentLog,
     directory: { homes } as unknown as Directory,
+    networkId: Uint8Array.of(1),
     allowPrivate: false,
     open: (url) => {
       opened.push(url)

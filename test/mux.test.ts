@@ -1,6 +1,6 @@
 /** Shared sockets: sessions side by side in one, each with its own proof, bounds, turn and end. */
 
-import { utf8 } from '../src/bytes.ts'
+import { toHex, utf8 } from '../src/bytes.ts'
 import { type ManualClock, manualClock, settle } from '../src/clock.ts'
 import { createSharedSockets } from '../src/edge/sharedsockets.ts'
 import { makeIdentity } from '../src/identity.ts'
@@ -23,6 +23,7 @@ import { decodeBye, FRAME } from '../src/messages.ts'
 import { createMux, type Mux } from '../src/mux.ts'
 import { decodeMuxFrame, encodeMuxFrame, type MuxFrame } from '../src/muxframes.ts'
 import type { MeshNode } from '../src/node.ts'
+import { networkId } from '../src/topic.ts'
 import { assert, suite } from './harness/suite.ts'
 import { during, type TestMesh, testMesh } from './support/mesh.ts'
 import { provenEdge, type RawEdge, rawEdge } from './support/rawedge.ts'
@@ -105,7 +106,9 @@ test('three edges share one socket to each node, and connect with one elsewhere'
   const urls = mesh.dials.slice(before).map(({ url }) => url)
   assert.equal(
     urls,
-    [node, other].map((one) => `${mesh.urlOf(one).replace('http', 'ws')}/edges`),
+    [node, other].map(
+      (one) => `${mesh.urlOf(one).replace('http', 'ws')}/edges?n=${toHex(networkId('test'))}`,
+    ),
   )
   assert.is(mesh.standbys.length, 1, 'that of the edge with a socket of its own')
   assert.is(node.health().edges, 3)
@@ -362,6 +365,8 @@ test('opens another socket beside one that seems dead', async () => {
   sockets.close(first, 'TIMEOUT')
   sockets.open('ws://a/edge')
   assert.equal(dialled, ['ws://a/edges', 'ws://a/edges'])
+  sockets.open('ws://a/edge?n=01&t=1')
+  assert.is(dialled.at(-1), 'ws://a/edges?n=01', 'and one for each network')
 })
 
 /** Two sessions at a socket that takes nothing for the moment. */

@@ -10,6 +10,7 @@ import {
   DIAL_RETRY_MS,
   DIAL_TIMEOUT_MS,
   HEARTBEAT_MS,
+  HOME_SETTLES_MS,
   MAX_SIGNAL_BYTES,
   OPENS_BURST,
 } from '../src/limits.ts'
@@ -142,7 +143,7 @@ test('a home that cannot be dialled ends the attempt with HOME_UNREACHABLE', asy
   const { mesh, cut } = await line()
   const [a, b] = await pair(mesh, 1)
   const dials = swarms(mesh, false)
-  await mesh.clock.advance(100)
+  await mesh.clock.advance(HOME_SETTLES_MS)
   cut()
   const startMs = mesh.clock.nowMs()
   assert.is(await failure(mesh, a, b), 'HOME_UNREACHABLE')
@@ -161,6 +162,7 @@ test('a home that cannot be dialled ends the attempt with HOME_UNREACHABLE', asy
 test('a home that names no way to dial it is unreachable at once', async () => {
   const { mesh, cut } = await line()
   const [a, b] = await pair(mesh, 1)
+  await mesh.clock.advance(HOME_SETTLES_MS)
   cut()
   const startMs = mesh.clock.nowMs()
   assert.is(await failure(mesh, a, b), 'HOME_UNREACHABLE')

@@ -37,7 +37,7 @@ async function stage(nodes = 1): Promise<Stage> {
 }
 
 const sharedDials = ({ dials }: TestMesh): number =>
-  dials.filter(({ url }) => url.endsWith('/edges')).length
+  dials.filter(({ url }) => new URL(url).pathname === '/edges').length
 
 test('tabs of one origin share one socket, and each is an edge of its own', async () => {
   const { mesh, node, origin } = await stage()

@@ -18,7 +18,8 @@ const ids = Array.from({ length: 8 }, (_, i) => identityOf(600 + i).id)
 function known(contacts: Readonly<Record<string, { urls?: string[]; vias?: string[] }>>) {
   const directory = createDirectory(NETWORK)
   for (const [id, { urls = [], vias = [] }] of Object.entries(contacts)) {
-    directory.open(id, START_MS, START_MS).contact = { dhtKey: undefined, urls, vias }
+    const contact = { dhtKey: undefined, urls, vias }
+    Object.assign(directory.open(id, START_MS, START_MS), { contact, lastHead: samples.head })
   }
   return directory
 }

@@ -11,7 +11,7 @@ import {
 } from '../src/limits.ts'
 import { decodeHello, encodeHello, FRAME, type Hello } from '../src/messages.ts'
 import type { MeshNode } from '../src/node.ts'
-import { topicTag } from '../src/topic.ts'
+import { networkId, topicTag } from '../src/topic.ts'
 import { assert, suite } from './harness/suite.ts'
 import { during, type TestMesh, testMesh } from './support/mesh.ts'
 
@@ -60,6 +60,7 @@ test('an edge asks one other node soon after a change, and then now and then', a
   assert.equal(
     [...query],
     [
+      ['n', toHex(networkId('test'))],
       ['t', toHex(topicTag('test', 'room'))],
       ['p', edge.id],
     ],

@@ -20,13 +20,8 @@ const STAND_INS: readonly StandIn[] = [
   },
   { name: /^debug$/, contents: 'module.exports = () => () => {}' },
   { name: /^(safe-)?buffer$/, contents: 'module.exports = { Buffer }' },
-  { name: /^node:events$/, contents: `export { EventEmitter } from 'events'` },
-  // Of readable-stream a duplex of bytes is used, and nothing else of it is ever called.
-  {
-    name: /^string_decoder\/$|\/streams\/(async_iterator|pipeline|end-of-stream)(\.js)?$|\/_stream_(transform|passthrough)\.js$/,
-    contents: 'module.exports = {}',
-  },
-  { name: /^util-deprecate$/, contents: 'module.exports = (fn) => fn' },
+  { name: /^(node:)?events$/, contents: `export * from './tools/shims/events.ts'` },
+  { name: /^readable-stream$/, contents: `export * from './tools/shims/stream.ts'` },
   // The codec of nanomessage is ours.
   { name: /^\.\/codec\.js$/, contents: 'export default () => {}' },
   // nanoerror knows no other placeholder than these.

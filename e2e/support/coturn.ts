@@ -59,8 +59,8 @@ export async function startCoturn(address: string, port: number, secret: string)
   }
 }
 
-/** The README's, without what each operator fills in. */
-function documented(): string {
+/** The README's configuration, without what each operator fills in. */
+export function documented(): string {
   const block = /```ini\n# \/etc\/turnserver\.conf\n([^`]*)```/.exec(readFileSync(README, 'utf8'))
   if (!block) throw new Error('The README has no /etc/turnserver.conf')
   const lines = (block[1] as string).split('\n')

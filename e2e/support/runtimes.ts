@@ -35,7 +35,8 @@ export const DENO_PERMISSIONS: readonly string[] = [
   '--ignore-env',
 ]
 
-function commandOf(runtime: RuntimeName, data: string): string[] {
+/** The command that starts a node of this runtime with its data there. */
+export function commandOf(runtime: RuntimeName, data: string): string[] {
   if (runtime === 'node') return ['node', 'mod.ts']
   if (runtime === 'bun') return ['bun', 'mod.ts']
   const allowed = DENO_PERMISSIONS.map((each) => each.replace(/\bdata$/, data))

@@ -24,6 +24,7 @@ export function makeAhead(makeRtc: MakeRtc, options: AheadOptions): Ahead {
     spare = makeRtc({
       ...options,
       initiator: true,
+      configNow: () => owner?.configNow?.() ?? options.config,
       onItem: (item) => tell((to) => to.onItem(item)),
       onOpen: () => tell((to) => to.onOpen()),
       onData: (data) => tell((to) => to.onData(data)),

@@ -6,6 +6,7 @@ import type { PeerId } from '../identity.ts'
 import { RING_TIMEOUT_MS } from '../limits.ts'
 import type { Call } from './call.ts'
 import type { Connection } from './connection.ts'
+import { explained } from './why.ts'
 
 export interface ConnectRequest {
   readonly peer: PeerId
@@ -70,7 +71,7 @@ export function createAttempts(clock: Clock): Attempts {
         waiters.delete(waiter)
         timer.stop()
         signal?.removeEventListener('abort', onAbort)
-        if (outcome instanceof SignalMeshError) reject(outcome)
+        if (outcome instanceof SignalMeshError) reject(explain(outcome))
         else resolve(outcome)
       }
       const giveUp = (error: SignalMeshError): void => {
@@ -90,6 +91,10 @@ export function createAttempts(clock: Clock): Attempts {
       if (signal?.aborted) onAbort()
       return promise
     }
+
+    const explain = (error: SignalMeshError): SignalMeshError =>
+      attempt.call?.explain(error) ??
+      explained(error, { phase: 'lookup', own: undefined, peer: undefined })
 
     const giveUpAll = (error: SignalMeshError): void => {
       attempt.settle(error)

@@ -5,13 +5,27 @@ import type { Clock } from '../clock.ts'
 import type { KeyPair } from '../crypto.ts'
 import { asMeshError, type ErrorCode, SignalMeshError } from '../errors.ts'
 import type { Identity, PeerId } from '../identity.ts'
-import { LINGER_MS, MAX_EARLY_ITEMS, RESEND_AFTER_MS, RTC_AWAY_MS } from '../limits.ts'
+import { FACTS_AFTER_MS, LINGER_MS, MAX_EARLY_ITEMS, RESEND_AFTER_MS } from '../limits.ts'
 import type { Presence } from '../records.ts'
+import type { Carrier } from './carrier.ts'
+import { createCarrying } from './carrying.ts'
+import { createChannel } from './channel.ts'
 import { type Connection, type ConnectionSource, makeConnection } from './connection.ts'
 import type { Item } from './items.ts'
+import { createRestart } from './restart.ts'
 import { createRinging } from './ringing.ts'
 import type { MakeRtc, Rtc } from './rtc.ts'
 import { createSealed, type Sealed } from './sealed.ts'
+import {
+  explained,
+  type Why,
+  type WhyEvidence,
+  type WhyPhase,
+  whyFailed,
+  whyPath,
+  whyRecovering,
+} from './why.ts'
+import { NO_FACTS, type SaidFacts } from './whyfacts.ts'
 
 /** What every call of an edge shares. */
 export interface CallContext {
@@ -25,6 +39,10 @@ export interface CallContext {
   /** This edge's own presence, for opening signals. */
   presence(): Presence | undefined
   send(frame: Uint8Array): void
+  /** By which homes carry what finds no path of its own; without one, none is to. */
+  readonly carrier?: Carrier | undefined
+  /** Whether what is sent goes out at once, and so the peer is heard; without this it does. */
+  isHome?(): boolean
   /** The key of a topic, by its tag in hex digits, if this edge is in it. */
   topicKey(tag: string): Uint8Array | undefined
 }
@@ -66,6 +84,12 @@ export interface Call {
   readonly signal: AbortSignal
   /** Whether it has reached the peer, which has yet to take it. */
   readonly isRinging: boolean
+  /** What a node said of the attempt, which goes on. */
+  noteWord(code: ErrorCode): void
+  /** The error with its cause. */
+  explain(error: SignalMeshError): SignalMeshError
+  /** Sends again what is under way: there is a new home. */
+  resend(): void
   /** Takes a signal of the peer's. */
   receive(frame: Uint8Array): void
   /** The mesh cannot reach the peer. */
@@ -85,6 +109,9 @@ export interface Call {
   hangUp(error: SignalMeshError): void
 }
 
+/** So often what is seen of the network is looked at; by then browsers have given up all servers. */
+const FACTS_ROUNDS = 4
+
 export function createCall(context: CallContext, options: CallOptions, events: CallEvents): Call {
   const { clock } = context
   const over = new AbortController()
@@ -96,12 +123,16 @@ export function createCall(context: CallContext, options: CallOptions, events: C
   const later: Item[] = []
   const opened = Promise.withResolvers<Connection>()
   opened.promise.catch(() => undefined)
-  let cancelAway: (() => void) | undefined
+  let cancelTelling = (): void => {}
+  let toldFacts = ''
+  let said: SaidFacts | undefined
+  let word: ErrorCode | undefined
   let metadata = options.metadata ?? new Uint8Array(0)
   let rtc: Rtc | undefined
   let source: ConnectionSource | undefined
   let offered = false
   let refusing = false
+  let began: { topic: string; streams: readonly MediaStream[] } | undefined
 
   const sealed = createSealed({
     networkId: context.networkId,
@@ -120,6 +151,45 @@ export function createCall(context: CallContext, options: CallOptions, events: C
       offered = true
       events.onOffer(call)
     },
+    onNews: () => restart.heard(),
+  })
+
+  const restart = createRestart({
+    clock,
+    initiator: options.initiator,
+    generation: () => rtc?.generation ?? 0,
+    restart: () => rtc?.restart(),
+    ask: (generation) => trySend([{ kind: 'ice-restart', generation }]),
+    isHome: () => context.isHome?.() ?? true,
+    onGone: (error) => giveUp(error),
+  })
+
+  const carrying = createCarrying({
+    clock,
+    initiator: options.initiator,
+    carrier: context.carrier,
+    from: context.identity.keys.publicKey,
+    to: options.presence.peerKey,
+    connection: options.connection.slice(),
+    keys: () => sealed.carryKeys,
+    say: (data) => trySend([{ kind: 'relay', data }]),
+    onOpen: (carried) => {
+      channel.carry(carried)
+      opens()
+    },
+    onPiece: (piece) => channel.fromHomes(piece),
+    onFailed: (error) => giveUp(error),
+    renew: () => {
+      const before = rtc
+      rtc = makeRtc()
+      before?.close()
+    },
+  })
+
+  const channel = createChannel({
+    rtc: () => rtc as Rtc,
+    onPiece: (piece) => source?.receive(piece),
+    onMoved: carrying.done,
   })
 
   const ringing = createRinging({
@@ -129,36 +199,68 @@ export function createCall(context: CallContext, options: CallOptions, events: C
     onGone: (error) => hangUp(error),
   })
 
-  const end = (error: SignalMeshError): void => {
+  const phase = (): WhyPhase => {
+    if (source) return 'open'
+    if (sealed.answered) return 'path'
+    return sealed.heard || !options.initiator ? 'ring' : 'reach'
+  }
+
+  const evidence = (by?: 'peer'): WhyEvidence => ({
+    phase: phase(),
+    own: rtc?.facts(),
+    peer: said?.facts,
+    peerGaveUp: said?.gaveUp ?? false,
+    word,
+    by,
+  })
+
+  const end = (error: SignalMeshError, by?: 'peer'): void => {
     if (over.signal.aborted) return
+    const told = explained(error, evidence(by))
     drop()
     // Out of the tables first: who hears of the end may connect again at once.
-    events.onEnd(call, error)
-    source?.end(error.message, error)
-    opened.reject(error)
+    events.onEnd(call, told)
+    source?.end(told.message, told)
+    opened.reject(told)
   }
 
   const drop = (): void => {
     over.abort()
-    cancelAway?.()
+    cancelTelling()
+    restart.stop()
     ringing.stop()
     sealed.close()
+    carrying.stop()
     rtc?.close()
   }
 
   const take = (item: Item): void => {
     if (item.kind === 'metadata') metadata = item.data
     else if (item.kind === 'bye')
-      end(new SignalMeshError('PEER_LEFT', item.reason || 'The peer left'))
+      end(new SignalMeshError('PEER_LEFT', item.reason || 'The peer left'), 'peer')
     else if (item.kind === 'refused') refused(item.code, item.reason)
-    else if (rtc) rtc.take(item)
-    else if (early.length < MAX_EARLY_ITEMS) early.push(item)
+    else if (item.kind === 'facts') said = item
+    else if (item.kind === 'ice-restart') {
+      if (source) restart.asked(item.generation)
+    } else if (item.kind === 'relay') takeRelay(item.data)
+    else if (rtc) {
+      if (!carrying.isSkipping) rtc.take(item)
+    } else if (early.length < MAX_EARLY_ITEMS) early.push(item)
+  }
+
+  const takeRelay = (data: Uint8Array): void => {
+    try {
+      carrying.take(data)
+    } catch (error) {
+      giveUp(asMeshError(error))
+    }
   }
 
   const refused = (code: ErrorCode, reason: string): void => {
     if (source) return
     if (code === 'GLARE') events.onGlare(call)
-    else end(new SignalMeshError(code, `The peer refused: ${reason || 'it gave no reason'}`))
+    else
+      end(new SignalMeshError(code, `The peer refused: ${reason || 'it gave no reason'}`), 'peer')
   }
 
   /** Tells the other side; the first description opens the attempt or answers it. */
@@ -207,7 +309,8 @@ export function createCall(context: CallContext, options: CallOptions, events: C
 
   const hangUp = (error: SignalMeshError): void => {
     if (over.signal.aborted) return
-    if (sealed.canSend) trySend([{ kind: 'bye', reason: error.message }])
+    const bye: Item = { kind: 'bye', reason: error.message }
+    if (sealed.canSend) trySend(isPathless(error) ? [factsItem(true), bye] : [bye])
     end(error)
   }
 
@@ -219,38 +322,95 @@ export function createCall(context: CallContext, options: CallOptions, events: C
     }
   }
 
-  /** An RTC connection notices by itself that its peer is gone, but not in every browser nor in every case. */
-  const setAway = (isAway: boolean): void => {
-    cancelAway?.()
-    cancelAway = undefined
-    if (!isAway || over.signal.aborted) return
-    const error = new SignalMeshError('RTC_FAILED', `The peer was away for ${RTC_AWAY_MS} ms`)
-    cancelAway = clock.after(RTC_AWAY_MS, () => giveUp(error))
+  /** Whether it ends for want of a path, which the other side would not know from a bye. */
+  const isPathless = ({ code }: SignalMeshError): boolean =>
+    rtc !== undefined && sealed.answered && (code === 'RTC_FAILED' || code === 'TIMEOUT')
+
+  const factsItem = (gaveUp = false): Item => ({
+    kind: 'facts',
+    facts: rtc?.facts() ?? NO_FACTS,
+    gaveUp,
+  })
+
+  /** Who finds a direct path at once has nothing to explain. */
+  const tellFacts = (): void => {
+    if (over.signal.aborted || !sealed.answered) return
+    const item = factsItem()
+    const now = JSON.stringify(item)
+    if (now !== toldFacts) trySend([item])
+    toldFacts = now
   }
 
-  const makeRtc = (topic: string, streams: readonly MediaStream[]): Rtc =>
-    context.makeRtc({
+  /** A browser waits long for a server that is silent, so there may be news for a while. */
+  const tellFactsInTime = (rounds = FACTS_ROUNDS): void => {
+    cancelTelling = clock.after(FACTS_AFTER_MS, () => {
+      const path = source?.connection.path
+      if (path === undefined || path === 'turn' || path === 'mesh') tellFacts()
+      if (rounds > 1) tellFactsInTime(rounds - 1)
+    })
+  }
+
+  const why = (path: string): Why => {
+    const known = evidence()
+    if (path === 'closed') return whyFailed(new SignalMeshError('CLOSED', 'closed'), known)
+    return restart.isAway ? whyRecovering(known) : whyPath(path, known)
+  }
+
+  const opens = (): void => {
+    const about = { id: call.peer, topic: began?.topic ?? '', clock, rtc: channel.channel, why }
+    source = makeConnection(about, (why) => hangUp(new SignalMeshError('CLOSED', why)))
+    const { connection } = source
+    connection.on('path', (path) => (path === 'turn' || path === 'mesh') && tellFacts())
+    opened.resolve(connection)
+    events.onOpen(call, connection)
+  }
+
+  /** A path of its own: what homes carry moves there, or it opens with it. */
+  const hasPath = (): void => {
+    channel.move()
+    carrying.moved()
+    if (source) source.look()
+    else opens()
+  }
+
+  const makeRtc = (): Rtc => {
+    let made: Rtc | undefined
+    /** Of one whose place another has taken nothing counts. */
+    const isNow = (): boolean => made === undefined || made === rtc
+    made = context.makeRtc({
       initiator: options.initiator,
       config: context.config,
+      configNow: () => context.config,
       wrtc: context.wrtc,
-      streams,
-      onItem: say,
-      onOpen: () => {
-        const about = { id: call.peer, topic, clock, rtc: rtc as Rtc }
-        source = makeConnection(about, (why) => hangUp(new SignalMeshError('CLOSED', why)))
-        opened.resolve(source.connection)
-        events.onOpen(call, source.connection)
-      },
-      onData: (data) => source?.receive(data),
+      streams: began?.streams ?? [],
+      onItem: (item) => isNow() && say(item),
+      onOpen: () => isNow() && hasPath(),
+      onData: takePiece,
       onStream: (stream) => source?.takeStream(stream),
-      onAway: setAway,
+      onAway: (isAway) => {
+        if (!source || channel.isCarried || over.signal.aborted) return
+        restart.away(isAway)
+        if (!isAway) source.look()
+      },
       onClose: (error) => {
-        if (refusing) return
+        if (refusing || over.signal.aborted || !isNow()) return
+        const failure = error ?? new SignalMeshError('PEER_LEFT', 'The peer has left')
+        if (carrying.holds(failure)) return
         // The other side may not notice for long.
         if (error) giveUp(error)
-        else end(new SignalMeshError('PEER_LEFT', 'The peer has left'))
+        else end(failure)
       },
     })
+    return made
+  }
+
+  const takePiece = (piece: string | Uint8Array): void => {
+    try {
+      channel.fromRtc(piece)
+    } catch (error) {
+      hangUp(asMeshError(error))
+    }
+  }
 
   const call: Call = {
     id: toHex(options.connection),
@@ -271,8 +431,18 @@ export function createCall(context: CallContext, options: CallOptions, events: C
     get isRinging() {
       return options.initiator && sealed.heard && !sealed.answered
     },
+    noteWord: (code) => {
+      word = code
+    },
+    explain: (error) => explained(error, evidence()),
+    resend: () => {
+      sealed.resend()
+      restart.homeIsBack()
+      carrying.homeIsBack()
+    },
     receive: (frame) => {
       sealed.receive(frame)
+      if (sealed.answered) carrying.answered()
       if (!call.isRinging) ringing.stop()
       else if (!over.signal.aborted) ringing.heard(sealed.isAcknowledged)
     },
@@ -292,7 +462,9 @@ export function createCall(context: CallContext, options: CallOptions, events: C
     start: (topic, streams) => {
       if (call.taken || over.signal.aborted) return
       try {
-        rtc = makeRtc(topic, streams)
+        began = { topic, streams }
+        rtc = makeRtc()
+        tellFactsInTime()
       } catch (cause) {
         const text = `WebRTC does not work here: ${asMeshError(cause).message}`
         giveUp(new SignalMeshError('RTC_FAILED', text, { cause }))

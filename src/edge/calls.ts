@@ -291,6 +291,7 @@ export function createCalls(options: CallsOptions): Calls {
     const { code, retryAfterMs } = readControl(frame)
     // A node's word may fail an attempt of this edge but never ends what two edges have with each other.
     if (!call.initiator || call.connection || call.sealed.answered) return
+    call.noteWord(code)
     if (code === 'MOVED' || code === 'RATE_LIMITED' || code === 'GOING_AWAY') {
       call.sealed.resendAfter(Math.min(retryAfterMs || BUSY_RETRY_MS, RESEND_AFTER_MS))
     } else {
@@ -324,7 +325,7 @@ export function createCalls(options: CallsOptions): Calls {
       }
     },
     resend: () => {
-      for (const call of calls.values()) call.sealed.resend()
+      for (const call of calls.values()) call.resend()
     },
     close: () => {
       const error = new SignalMeshError('CLOSED', 'The edge was closed')

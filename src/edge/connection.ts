@@ -5,14 +5,17 @@ import type { Clock } from '../clock.ts'
 import { asMeshError, SignalMeshError } from '../errors.ts'
 import type { PeerId } from '../identity.ts'
 import { CLOSE_TIMEOUT_MS, MAX_MESSAGE_BYTES } from '../limits.ts'
+import type { Channel } from './channel.ts'
 import { createEvents } from './events.ts'
 import { createFlow } from './flow.ts'
 import { createInbox } from './inbox.ts'
 import { checkReason, checkStream } from './options.ts'
-import type { Rtc, RtcPath } from './rtc.ts'
+import type { RtcPath } from './rtc.ts'
+import type { Why } from './why.ts'
+import { whyOf } from './whyof.ts'
 
 export type ConnectionState = 'open' | 'closed'
-/** `mesh` is left for the relay of last resort. */
+/** `mesh`: there is no path of its own (yet), and the two homes carry it, sealed. */
 export type Path = RtcPath | 'mesh' | 'unknown'
 
 export interface ConnectionEvents {
@@ -55,13 +58,16 @@ export interface Connection {
   ): () => void
   /**
    * Sends a stream's tracks, also those that it has gained since. Nothing happens where all are sent.
-   * @throws SignalMeshError `CLOSED` or `BAD_ARGUMENT`
+   * @throws SignalMeshError `CLOSED`, `BAD_ARGUMENT`, or `MEDIA_NEEDS_RTC` while the path is `mesh`
    */
   addStream(stream: MediaStream): void
   /** Sends it no more. */
   removeStream(stream: MediaStream): void
   /** Ends it here at once. Resolves when what was sent has arrived and the peer is told, in 2 s at most. */
   close(reason?: string): Promise<void>
+  /** Why it takes the path that it takes, or has ended, with what is known of both networks. */
+  why(): Why
+  /** While the path is `mesh`, the one that looks for a better path; another one from time to time. */
   readonly rtc: RTCPeerConnection
 }
 
@@ -71,6 +77,8 @@ export interface ConnectionSource {
   receive(piece: string | Uint8Array): void
   /** Takes a stream of the peer's; the first ones wait for somebody to listen. */
   takeStream(stream: MediaStream): void
+  /** The path may be another one now. */
+  look(): void
   /** Says that it is over, and because of what. */
   end(reason: string, cause?: SignalMeshError): void
 }
@@ -79,7 +87,13 @@ export interface ConnectionSource {
 const PATH_AFTER_MS = [0, 1_000, 3_000, 6_000, 12_000]
 
 export function makeConnection(
-  about: { id: PeerId; topic: string; clock: Clock; rtc: Rtc },
+  about: {
+    id: PeerId
+    topic: string
+    clock: Clock
+    rtc: Channel
+    why(path: Path | 'closed'): Why
+  },
   onClose: (reason: string) => void,
 ): ConnectionSource {
   const { rtc, clock } = about
@@ -107,12 +121,18 @@ export function makeConnection(
     path = found
     events.emit('path', path)
   }
-  const cancels = PATH_AFTER_MS.map((afterMs) => clock.after(afterMs, () => void look()))
+  let cancels: (() => void)[] = []
+  const lookOften = (): void => {
+    for (const cancel of cancels) cancel()
+    cancels = PATH_AFTER_MS.map((afterMs) => clock.after(afterMs, () => void look()))
+  }
+  lookOften()
 
   /** It is over for the application; the channel may still have something to bring to the peer. */
   const over = (reason: string, cause?: SignalMeshError): SignalMeshError => {
     for (const cancel of cancels) cancel()
-    const error = new SignalMeshError('CLOSED', `The connection ended: ${reason}`, { cause })
+    const text = `The connection ended: ${reason}`
+    const error = new SignalMeshError('CLOSED', text, { cause: cause ?? about.why('closed') })
     ended.abort(error)
     inbox.end()
     events.emit('close', reason)
@@ -186,6 +206,7 @@ export function makeConnection(
       if (!ended.signal.aborted) closing = close(checkReason(reason))
       await closing
     },
+    why: () => whyOf(ended.signal.reason) ?? about.why(path),
     get rtc() {
       return rtc.connection
     },
@@ -205,6 +226,9 @@ export function makeConnection(
     takeStream: (stream) => {
       streams.push(stream)
       handStreams()
+    },
+    look: () => {
+      if (!ended.signal.aborted) lookOften()
     },
     end,
   }

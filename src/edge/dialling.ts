@@ -113,6 +113,8 @@ export function createDialling(
 
 /** What a node is to tell of in its first frame. */
 export interface Named {
+  /** Of several that it may speak, the edge's. */
+  readonly networkId?: Uint8Array
   readonly tags: readonly Uint8Array[]
   readonly peer?: PeerId
   /** It is to be ready for an edge that is at home elsewhere. */
@@ -121,13 +123,14 @@ export interface Named {
 
 /**
  * Where edges' sockets end at a node: its URL with the scheme of sockets and the path `/edge`, and in
- * the query the topics and the edge that the node is to tell of.
+ * the query the network, and the topics and the edge that the node is to tell of.
  */
 export function socketUrl(url: string, named: Named = { tags: [] }): string {
   const at = new URL(url)
   at.protocol = at.protocol.replace(/^http/, 'ws')
   at.pathname = `${at.pathname.replace(/\/$/, '')}/edge`
   at.hash = ''
+  if (named.networkId) at.searchParams.append('n', toHex(named.networkId))
   for (const tag of named.tags) at.searchParams.append('t', toHex(tag))
   if (named.isStandby) at.searchParams.append('s', '1')
   if (named.peer) at.searchParams.append('p', named.peer)

@@ -17,7 +17,9 @@ import {
 import type { Presence } from '../records.ts'
 import { PROTOCOL_VERSION } from '../topic.ts'
 import { socketUrl } from './dialling.ts'
+import type { Want } from './native.ts'
 import type { OwnRecords } from './records.ts'
+import { signing, verifying } from './wants.ts'
 
 /** What a home tells before it has proved anything itself. */
 export interface Told {
@@ -26,10 +28,19 @@ export interface Told {
   readonly held?: Presence | undefined
 }
 
+/** An answer that is only to be signed. */
+export interface GreetingDraft {
+  /** To sign it. */
+  wants(): readonly Want[]
+  finish(): Greeting
+}
+
 export interface Greeting {
   readonly told: Told
   /** The edge's one reply to the hello. */
   readonly proof: Uint8Array
+  /** To believe the home's answer; nothing for one that will be refused. */
+  takingWelcome(frame: Uint8Array): readonly Want[]
   /** Reads the home's answer; throws `BAD_SIGNATURE` unless it proves its NodeId. */
   readWelcome(frame: Uint8Array): Welcome
 }
@@ -56,10 +67,10 @@ export function readHello(networkId: Uint8Array, bytes: Uint8Array, atMs: number
 }
 
 /** Answers a home's hello. */
-export function greet(
+export function draftGreeting(
   about: { url: string; networkId: Uint8Array; identity: Identity; records: OwnRecords },
   { frame, hello, atMs }: Heard,
-): Greeting {
+): GreetingDraft {
   const { url, networkId, identity, records } = about
   records.follow(hello.nowMs, atMs)
   const nonce = randomBytes(32)
@@ -71,23 +82,30 @@ export function greet(
     nonce,
     authority: authorityOf(socketUrl(url)),
   }
-  const proof = encodeProof({
-    ...chosen,
-    signature: sign('edge-proof', networkId, proofBody(frame, chosen), identity.keys),
-    presence: records.signPresence(hello.nodeKey),
-    adverts: records.signAdverts(),
-  })
+  const body = proofBody(frame, chosen)
+  const draft = records.draft(hello.nodeKey)
   const signed = writer(64).bytes(nonce).bytes(hello.challenge).done()
   return {
-    told: hello,
-    proof,
-    readWelcome: (answer) => {
-      const welcome = decodeWelcome(answer)
-      if (!verify('node-proof', networkId, signed, welcome.signature, hello.nodeKey)) {
-        throw new SignalMeshError('BAD_SIGNATURE', 'It did not prove its NodeId')
-      }
-      return welcome
-    },
+    wants: () => [signing('edge-proof', networkId, body, identity.keys), ...draft.wants()],
+    finish: () => ({
+      told: hello,
+      proof: encodeProof({
+        ...chosen,
+        signature: sign('edge-proof', networkId, body, identity.keys),
+        ...draft.sign(),
+      }),
+      takingWelcome: (answer) => {
+        const { signature } = decodeWelcome(answer)
+        return [verifying('node-proof', networkId, signed, signature, hello.nodeKey)]
+      },
+      readWelcome: (answer) => {
+        const welcome = decodeWelcome(answer)
+        if (!verify('node-proof', networkId, signed, welcome.signature, hello.nodeKey)) {
+          throw new SignalMeshError('BAD_SIGNATURE', 'It did not prove its NodeId')
+        }
+        return welcome
+      },
+    }),
   }
 }
 

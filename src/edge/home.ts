@@ -4,7 +4,7 @@ import { toHex } from '../bytes.ts'
 import { asMeshError, SignalMeshError } from '../errors.ts'
 import type { IceOffer } from '../ice.ts'
 import type { NodeId, PeerId } from '../identity.ts'
-import { MAX_NAMED_TOPICS, WAKE_AGAIN_MS } from '../limits.ts'
+import { CARRY_AHEAD_BYTES, MAX_NAMED_TOPICS, WAKE_AGAIN_MS } from '../limits.ts'
 import type { Link } from '../link.ts'
 import type { Presence } from '../records.ts'
 import { EDGE_METHOD } from '../rpc.ts'
@@ -36,6 +36,7 @@ export interface HomeOptions extends OwnRecordsOptions {
   readonly wakes?: Wakes | undefined
   onSignal(frame: Uint8Array): void
   onPush(frame: Uint8Array): void
+  onCarried?(frame: Uint8Array): void
   onStun(offer: IceOffer, url: string): void
   onTurn(offer: IceOffer, url: string): void
   onStatus(status: HomeStatus): void
@@ -65,13 +66,19 @@ export interface Home {
   unadvertise(tag: Uint8Array): Promise<void>
   /** Asks the home, or the next one if it is lost meanwhile. */
   request(method: number, body: Uint8Array): Promise<Uint8Array>
+  /** Whether a signal would go out now. */
+  readonly canSignal: boolean
+  /** Sends a frame that homes are to carry, if that would hold up no signal. */
+  carry(frame: Uint8Array): void
+  /** Whether it would hold up none now. */
+  readonly canCarry: boolean
   /** Sends a signal, if there is a home now, or one that is about to be. */
   signal(frame: Uint8Array): void
   close(): void
 }
 
 export function createHome(options: HomeOptions): Home {
-  const { clock } = options
+  const { clock, networkId } = options
   const records = createOwnRecords(options)
   for (const tag of options.tags) records.add(tag, () => new Uint8Array(0))
   const dialling = createDialling(options.urls)
@@ -88,7 +95,7 @@ export function createHome(options: HomeOptions): Home {
   const open = (): HomeLink | undefined => (current?.isOpen ? current : undefined)
   const isClosed = (): boolean => status.state === 'closed'
   const witness = createWitness({
-    networkId: options.networkId,
+    networkId,
     clock,
     dial: options.dial,
     expected: () => {
@@ -117,7 +124,9 @@ export function createHome(options: HomeOptions): Home {
 
   /** A socket to a node, to be at home there at once, or to be ready for it. */
   const attend = (url: string, isStandby: boolean): HomeLink => {
-    const socket = options.dial(socketUrl(url, isStandby ? { tags: [], isStandby } : named()))
+    const socket = options.dial(
+      socketUrl(url, isStandby ? { networkId, tags: [], isStandby } : named()),
+    )
     const link: HomeLink = attendHome(
       socket,
       url,
@@ -171,7 +180,11 @@ export function createHome(options: HomeOptions): Home {
   const named = (): Named => {
     const all = [...options.watched(), ...records.tags].map((tag) => [toHex(tag), tag] as const)
     const peer = options.wanted()
-    return { tags: [...new Map(all).values()].slice(0, MAX_NAMED_TOPICS), ...(peer && { peer }) }
+    return {
+      networkId,
+      tags: [...new Map(all).values()].slice(0, MAX_NAMED_TOPICS),
+      ...(peer && { peer }),
+    }
   }
 
   const onOpen = (otherHomes: readonly string[]): void => {
@@ -269,6 +282,14 @@ export function createHome(options: HomeOptions): Home {
       if (open()) await ask(EDGE_METHOD.unadvertise, () => tag)
     },
     request: (method, body) => ask(method, () => body),
+    get canSignal() {
+      return current?.isGreeted ?? false
+    },
+    carry: (frame) => open()?.send(frame),
+    get canCarry() {
+      const link = open()
+      return link !== undefined && link.bufferedBytes < CARRY_AHEAD_BYTES
+    },
     signal: (frame) => {
       if (current?.isGreeted) current.send(frame)
     },

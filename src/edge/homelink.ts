@@ -10,14 +10,19 @@ import type { Link } from '../link.ts'
 import { decodeBye, encodeBye, FRAME, PING } from '../messages.ts'
 import { createRpc, type Rpc } from '../rpc.ts'
 import type { Loss } from './dialling.ts'
-import { type Greeting, greet, type Heard, readHello, type Told } from './greeting.ts'
+import { draftGreeting, type Greeting, type Heard, readHello, type Told } from './greeting.ts'
+import { afterwards, createInTurn } from './inturn.ts'
+import { prepare } from './native.ts'
 import { createProbing } from './probing.ts'
 import type { OwnRecords, OwnRecordsOptions } from './records.ts'
+import { believing, believingFound, taking } from './wants.ts'
 
 export interface HomeLinkOptions extends OwnRecordsOptions {
   readonly records: OwnRecords
   onSignal(frame: Uint8Array): void
   onPush(frame: Uint8Array): void
+  /** A frame that homes have carried, or the home's word that it carries no more. */
+  onCarried?(frame: Uint8Array): void
   /** A node that the edge answers tells of STUN, before it has proved itself. */
   onStun(offer: IceOffer, url: string): void
   /** The home tells of TURN. */
@@ -45,6 +50,8 @@ export interface HomeLink {
   readonly homeKey: Uint8Array
   readonly nodeId: NodeId
   readonly rpc: Rpc
+  /** What was sent and has not left yet. */
+  readonly bufferedBytes: number
   /** Answers the hello of one that is ready. */
   greet(): void
   /** Asks for a sign of life, and ends it when none comes soon. */
@@ -64,6 +71,7 @@ export function attendHome(
 ): HomeLink {
   const { clock } = options
   let heard: Heard | undefined
+  let isAnswering = false
   let greeting: Greeting | undefined
   let openedAtMs: number | undefined
   let error: SignalMeshError | undefined
@@ -103,11 +111,38 @@ export function attendHome(
   let cancelProof = withinProofTime()
 
   const answer = (to: Heard): void => {
-    options.onStun(to.hello.ice ?? NO_ICE, url)
-    greeting = greet({ ...options, url }, to)
-    send(greeting.proof)
-    events.onGreeted(greeting.told)
+    isAnswering = true
+    const { hello } = to
+    options.onStun(hello.ice ?? NO_ICE, url)
+    const draft = draftGreeting({ ...options, url }, to)
+    const { held } = hello
+    // The peer that is to be called is to be believed as soon as the proof is out; the others, some time.
+    const ready = prepare(() => [
+      ...draft.wants(),
+      ...believing(options.networkId, held ? [held] : []),
+    ])
+    void prepare(() =>
+      hello.topics.flatMap(({ found }) => believingFound(options.networkId, found)),
+    )
+    afterwards(ready, () => {
+      if (error) return
+      try {
+        greeting = draft.finish()
+        send(greeting.proof)
+        events.onGreeted(greeting.told)
+      } catch (cause) {
+        fail(cause)
+      }
+    })
   }
+
+  /** What it takes to take a frame. */
+  const readyFor = (frame: Uint8Array): Promise<void> | undefined =>
+    prepare((native) => {
+      if (error) return []
+      const isWelcome = frame[0] === FRAME.welcome && greeting && openedAtMs === undefined
+      return isWelcome ? greeting.takingWelcome(frame) : taking(native, options, frame)
+    })
 
   const receive = (frame: Uint8Array): void => {
     const isOpen = openedAtMs !== undefined
@@ -128,18 +163,29 @@ export function attendHome(
     else if (frame[0] === FRAME.signal) options.onSignal(frame)
     else if (frame[0] === FRAME.push) options.onPush(frame)
     else if (frame[0] === FRAME.rpc) rpc.receive(frame)
+    else if (frame[0] === FRAME.carry || frame[0] === FRAME.carryEnd) options.onCarried?.(frame)
   }
 
-  link.subscribe((frame) => {
+  const inTurn = createInTurn()
+  const take = (frame: Uint8Array): void => {
     if (error) return
-    probing.heard()
     try {
       if (!alive.heard(frame)) receive(frame)
     } catch (cause) {
       fail(cause)
     }
+  }
+  link.subscribe((frame) => {
+    if (error) return
+    probing.heard()
+    inTurn.add(
+      () => readyFor(frame),
+      () => take(frame),
+    )
   })
   void link.closed.then((reason) => {
+    // What came before the end counts, such as why it ends.
+    inTurn.flush()
     cancelProof()
     alive.stop()
     probing.stop()
@@ -151,7 +197,7 @@ export function attendHome(
   return {
     url,
     get isReady() {
-      return heard !== undefined && greeting === undefined && error === undefined
+      return heard !== undefined && !isAnswering && error === undefined
     },
     get isOpen() {
       return openedAtMs !== undefined && error === undefined
@@ -166,6 +212,9 @@ export function attendHome(
       return heard ? toHex(heard.hello.nodeKey) : ''
     },
     rpc,
+    get bufferedBytes() {
+      return link.bufferedBytes
+    },
     greet: () => {
       cancelProof = withinProofTime()
       try {

@@ -3,6 +3,7 @@
 import { badFrame, fromUtf8, reader, utf8, writer } from '../bytes.ts'
 import { CODE_NUMBERS, codeOfNumber, type ErrorCode } from '../errors.ts'
 import { MAX_METADATA_BYTES, MAX_RELAY_BYTES, MAX_SIGNAL_BYTES, MAX_TEXT_BYTES } from '../limits.ts'
+import { decodeFacts, encodeFacts, type SaidFacts } from './whyfacts.ts'
 
 /** `generation` counts the ICE restarts of a connection, from 0 to 255 and on from 0. */
 export type Item =
@@ -30,6 +31,8 @@ export type Item =
   /** Left for the relay of last resort, which will say what stands in it. */
   | { readonly kind: 'relay'; readonly data: Uint8Array }
   | { readonly kind: 'metadata'; readonly data: Uint8Array }
+  /** What the other side sees of its own network. */
+  | ({ readonly kind: 'facts' } & SaidFacts)
 
 /** Numbers of the kinds; 8, 9 and 12 are left free. */
 const KIND = {
@@ -43,6 +46,7 @@ const KIND = {
   bye: 10,
   relay: 11,
   metadata: 13,
+  facts: 14,
 } as const
 
 const NO_INDEX = 0xffff
@@ -104,6 +108,8 @@ function encodeItem(item: Item): Uint8Array {
     case 'relay':
     case 'metadata':
       return item.data
+    case 'facts':
+      return encodeFacts(item)
   }
 }
 
@@ -149,6 +155,8 @@ function decodeItem(kind: number, generation: number, body: Uint8Array): Item | 
     case KIND.metadata:
       if (body.length > MAX_METADATA_BYTES) throw badFrame(`${body.length} bytes of metadata`)
       return { kind: 'metadata', data: body.slice() }
+    case KIND.facts:
+      return { kind: 'facts', ...decodeFacts(body) }
     default:
       return undefined
   }

@@ -16,6 +16,7 @@ import { type AheadOptions, makeAhead } from './ahead.ts'
 import { noHomeError } from './asking.ts'
 import type { Call } from './call.ts'
 import { createCalls } from './calls.ts'
+import { createCarrier } from './carrier.ts'
 import type { Connection } from './connection.ts'
 import { createEvents, report } from './events.ts'
 import type { Told } from './greeting.ts'
@@ -24,6 +25,7 @@ import { createIce, type Ice } from './ice.ts'
 import { openInfo, sealInfo } from './info.ts'
 import { createKnown, type Known } from './known.ts'
 import type { Edge, EdgeEvents, Peer } from './mod.ts'
+import { prepare } from './native.ts'
 import {
   checkAbortSignal,
   checkAdvertise,
@@ -41,6 +43,7 @@ import {
 import { createRooms } from './rooms.ts'
 import type { MakeRtc } from './rtc.ts'
 import type { Wakes } from './waking.ts'
+import { believing, believingFound } from './wants.ts'
 import { createWatches } from './watch.ts'
 
 /** What an edge stands on; a test puts other ground under it. */
@@ -90,6 +93,7 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     return [...new Map(others.map((one) => [one.presence.peer, one])).values()]
   }
   const watches = createWatches({
+    ready: (list) => prepare(() => believingFound(id, list)),
     request: (method, body) => home.request(method, body),
     found,
     isIn: (tag) => topics.has(tag),
@@ -101,6 +105,12 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     url: () => home.status.url,
   })
   const rooms = createRooms(identity.id, clock)
+  const carrier = createCarrier({
+    clock,
+    request: (method, body) => home.request(method, body),
+    canSend: () => home.canCarry,
+    send: (frame) => home.carry(frame),
+  })
   const home = createHome({
     urls: homeUrls(options.urls),
     networkId: id,
@@ -114,10 +124,14 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     wanted: () => first?.id.toLowerCase(),
     onSignal: (frame) => calls.receive(frame),
     onPush: (frame) => watches.receive(frame),
+    onCarried: carrier.receive,
     onStun: ice.greeted,
     onTurn: ice.welcomed,
     onStatus: (status) => {
-      if (status.state !== 'open') told = { topics: [] }
+      if (status.state !== 'open') {
+        told = { topics: [] }
+        carrier.homeLost()
+      }
       events.emit('home', status)
     },
     onGreeted: (by) => {
@@ -129,6 +143,7 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     onOpen: () => {
       joined.settle()
       watches.resume(told.topics)
+      carrier.homeOpened()
     },
     onFatal: (error) => {
       joined.settle(error)
@@ -151,7 +166,9 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     wrtc: options.wrtc,
     hasRtc: () => options.wrtc !== undefined || (ground.hasRtc?.() ?? true),
     presence: () => home.presence,
+    isHome: () => home.canSignal,
     send: home.signal,
+    carrier: options.meshRelay === false ? undefined : carrier,
     lookup,
     known: heardOf,
     isAuthentic: known.isAuthentic,
@@ -192,6 +209,7 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
 
   async function lookup(peer: PeerId): Promise<Presence> {
     const presence = decodePresence(await home.request(EDGE_METHOD.lookup, fromHex(peer)))
+    await prepare(() => (known.has(presence) ? [] : believing(id, [presence])))
     if (presence.peer !== peer || !known.isAuthentic(presence)) {
       throw new SignalMeshError('BAD_SIGNATURE', `The home told a forged presence of ${peer}`)
     }
@@ -204,6 +222,7 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     calls.close()
     ahead?.close()
     watches.close()
+    carrier.close()
     ice.close()
     home.close()
   }
@@ -271,6 +290,7 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
         .done()
       const ask = () => home.request(EDGE_METHOD.discover, body)
       const list = decodeFound(await orAborted('Discovering', request.signal, ask))
+      await prepare(() => believingFound(id, list.found))
       const peers = found(toHex(tag), list.found).slice(0, limit)
       const others = list.total - (topics.has(toHex(tag)) ? 1 : 0)
       return { peers: peers.map(peerIn(topic)), total: Math.max(peers.length, others) }

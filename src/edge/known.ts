@@ -8,6 +8,8 @@ import { isAuthentic, type Presence } from '../records.ts'
 export interface Known {
   /** Whether the peer signed it. It is remembered then, if it is the newest of the peer. */
   isAuthentic(presence: Presence): boolean
+  /** Whether it was found authentic before, to the byte. */
+  has(presence: Presence): boolean
   get(peer: PeerId): Presence | undefined
 }
 
@@ -22,13 +24,17 @@ export function createKnown(networkId: Uint8Array): Known {
     if (eldest !== undefined && newest.size > MAX_KNOWN_PRESENCES) newest.delete(eldest)
   }
 
+  const has = ({ peer, bytes }: Presence): boolean => {
+    const known = newest.get(peer)
+    return known !== undefined && equal(known.bytes, bytes)
+  }
+
   return {
+    has,
     isAuthentic: (presence) => {
       const known = newest.get(presence.peer)
       // The same bytes, with the same signature: what was good of them is good still.
-      const isGood =
-        (known !== undefined && equal(known.bytes, presence.bytes)) ||
-        isAuthentic(networkId, presence)
+      const isGood = has(presence) || isAuthentic(networkId, presence)
       if (isGood && (!known || known.seq <= presence.seq)) keep(presence)
       return isGood
     },

@@ -38,6 +38,8 @@ export type {
 export type { Room, RoomEvents } from './room.ts'
 export type { SharedSocket } from './shared.ts'
 export type { Change } from './watch.ts'
+export type { NetFacts, Why, WhyCode, WhyKind, WhyPhase, WhySide } from './why.ts'
+export { whyOf } from './whyof.ts'
 
 export interface Peer {
   readonly id: PeerId
@@ -87,7 +89,8 @@ export interface Edge {
   watch(topic: Topic, options?: { signal?: AbortSignal }): AsyncIterable<Change>
   /**
    * Opens a connection, or gives the one that there is.
-   * @throws SignalMeshError with the reason, `RTC_FAILED` also where there is no WebRTC, as in a worker
+   * @throws SignalMeshError with the reason, `RTC_FAILED` also where there is no WebRTC, as in a worker;
+   * its `cause` is a `Why`, which `whyOf` gives with its type
    */
   connect(peer: PeerId, options: ConnectOptions): Promise<Connection>
   /**

@@ -19,11 +19,11 @@ export function openFirst(options: JoinOptions): Opening | undefined {
   const tags = topics.map((topic) => topicTag(network, topic))
   const each = [...new Map(tags.map((tag) => [toHex(tag), tag])).values()]
   const [url = ''] = homeUrls(options.urls)
-  networkId(network)
+  const id = networkId(network)
   if (signal?.aborted || sharedWorker !== undefined) return undefined
   try {
     const peer = connect?.id.toLowerCase()
-    const named = { tags: each.slice(0, MAX_NAMED_TOPICS), ...(peer && { peer }) }
+    const named = { networkId: id, tags: each.slice(0, MAX_NAMED_TOPICS), ...(peer && { peer }) }
     return openSocket(socketUrl(url, named))
   } catch {
     // Joining tries it again, and knows what to do then.

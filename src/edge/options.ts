@@ -37,6 +37,11 @@ export interface JoinOptions {
     | readonly RTCIceServer[]
     | ((offered: readonly RTCIceServer[]) => readonly RTCIceServer[])
   readonly iceTransportPolicy?: RTCIceTransportPolicy
+  /**
+   * Whether the two homes carry a connection, sealed, while no path between the two is found. Default: true; both
+   * have to agree.
+   */
+  readonly meshRelay?: boolean
   /** An implementation of WebRTC where the runtime has none: the default export of `@roamhq/wrtc`. */
   readonly wrtc?: object
   /**
@@ -117,6 +122,9 @@ export function checkJoin(options: JoinOptions): void {
   if (typeof iceServers !== 'function') checkIceServers(iceServers)
   if (iceTransportPolicy !== 'all' && iceTransportPolicy !== 'relay') {
     throw bad('iceTransportPolicy', '"all" or "relay"')
+  }
+  if (options.meshRelay !== undefined && typeof options.meshRelay !== 'boolean') {
+    throw bad('meshRelay', 'true or false')
   }
   if (options.wrtc !== undefined) checkWrtc(options.wrtc)
   if (options.sharedWorker !== undefined && typeof options.sharedWorker !== 'function') {

@@ -7,12 +7,17 @@ import type { Identity } from '../identity.ts'
 import { ADVERT_RENEW_MS, MAX_RECORD_TTL_MS, RECORD_TTL_MS } from '../limits.ts'
 import {
   type Advert,
+  type AdvertFields,
+  advertBody,
   decodePresence,
   isAuthentic,
   type Presence,
+  presenceBody,
   signAdvert,
   signPresence,
 } from '../records.ts'
+import type { Want } from './native.ts'
+import { signing } from './wants.ts'
 
 export interface OwnRecordsOptions {
   readonly networkId: Uint8Array
@@ -27,7 +32,8 @@ export interface OwnRecords {
   readonly presence: Presence | undefined
   /** From now on, time is what this home said that it was at `heardAtMs` of the monotonic clock. */
   follow(homeNowMs: number, heardAtMs: number): void
-  signPresence(homeKey: Uint8Array): Presence
+  /** A presence for this home and fresh adverts of all topics, yet to be signed. */
+  draft(homeKey: Uint8Array): Draft
   /** The topics that the edge is in. */
   readonly tags: readonly Uint8Array[]
   /** Takes a topic on; the returned function takes that back. */
@@ -35,8 +41,6 @@ export interface OwnRecords {
   remove(tag: Uint8Array): void
   /** A fresh advert of one topic; `undefined` if it was removed. */
   signAdvert(tag: Uint8Array): Advert | undefined
-  /** Fresh adverts of all topics. */
-  signAdverts(): Advert[]
   /** Fresh adverts of the topics whose last ones are old. */
   renewAdverts(): Advert[]
   /** Signs above this record from now on. Gives it back if it is this edge's own. */
@@ -45,6 +49,13 @@ export interface OwnRecords {
   startOver(): void
   /** Whether a presence of this edge was signed by another session than this. */
   isOfOtherSession(presence: Presence): boolean
+}
+
+/** Records that are only to be signed. */
+export interface Draft {
+  /** To sign them. */
+  readonly wants: () => readonly Want[]
+  sign(): { readonly presence: Presence; readonly adverts: readonly Advert[] }
 }
 
 /** The sealed info of an advert that is about to be signed with this `seq`. */
@@ -70,14 +81,15 @@ export function createOwnRecords(options: OwnRecordsOptions): OwnRecords {
     return lastSeq
   }
 
-  const sign = (own: OwnAdvert): Advert => {
+  const fieldsOf = (own: OwnAdvert): AdvertFields => {
     const { tag, info } = own
     const seq = nextSeq()
     // A little sooner or later, so that topics that began together do not stay so.
     own.renewAtMs = clock.monotonicMs() + ADVERT_RENEW_MS * (0.9 + Math.random() * 0.2)
-    const fields = { tag, info: info(seq), seq, ttlMs: MAX_RECORD_TTL_MS }
-    return signAdvert(networkId, identity.keys, fields)
+    return { tag, info: info(seq), seq, ttlMs: MAX_RECORD_TTL_MS }
   }
+
+  const sign = (own: OwnAdvert): Advert => signAdvert(networkId, identity.keys, fieldsOf(own))
 
   return {
     get presence() {
@@ -86,14 +98,20 @@ export function createOwnRecords(options: OwnRecordsOptions): OwnRecords {
     follow: (homeNowMs, heardAtMs) => {
       offsetMs = homeNowMs - heardAtMs
     },
-    signPresence: (homeKey) => {
-      presence = signPresence(networkId, identity.keys, {
-        homeKey,
-        boxKey: boxKeys.publicKey,
-        seq: nextSeq(),
-        ttlMs: RECORD_TTL_MS,
-      })
-      return presence
+    draft: (homeKey) => {
+      const { keys } = identity
+      const fields = { homeKey, boxKey: boxKeys.publicKey, seq: nextSeq(), ttlMs: RECORD_TTL_MS }
+      const allFields = [...adverts.values()].map(fieldsOf)
+      return {
+        wants: () => [
+          signing('presence', networkId, presenceBody(keys, fields), keys),
+          ...allFields.map((one) => signing('advert', networkId, advertBody(keys, one), keys)),
+        ],
+        sign: () => {
+          presence = signPresence(networkId, keys, fields)
+          return { presence, adverts: allFields.map((one) => signAdvert(networkId, keys, one)) }
+        },
+      }
     },
     get tags() {
       return [...adverts.values()].map(({ tag }) => tag)
@@ -114,7 +132,6 @@ export function createOwnRecords(options: OwnRecordsOptions): OwnRecords {
       const advert = adverts.get(toHex(tag))
       return advert && sign(advert)
     },
-    signAdverts: () => [...adverts.values()].map(sign),
     renewAdverts: () =>
       [...adverts.values()].filter(({ renewAtMs }) => renewAtMs <= clock.monotonicMs()).map(sign),
     heed: (evidence) => {

@@ -4,6 +4,9 @@ import Peer, { type SignalData } from 'simple-peer'
 import { asMeshError, SignalMeshError } from '../errors.ts'
 import type { Item } from './items.ts'
 import { createMedia } from './media.ts'
+import { nextGeneration } from './restart.ts'
+import type { NetFacts } from './why.ts'
+import { gatherFacts } from './whygather.ts'
 
 /** How data gets to the peer: on one machine or network, directly, or through a TURN server. */
 export type RtcPath = 'local' | 'direct' | 'turn'
@@ -11,6 +14,8 @@ export type RtcPath = 'local' | 'direct' | 'turn'
 export interface RtcOptions {
   readonly initiator: boolean
   readonly config: RTCConfiguration
+  /** The same as things are now, for a restart: credentials run out. */
+  configNow?(): RTCConfiguration
   /** Servers that are not known yet: the first description waits for them. */
   readonly servers?: Promise<RTCIceServer[]> | undefined
   /** An implementation of WebRTC where the runtime has none. */
@@ -23,7 +28,7 @@ export interface RtcOptions {
   onData(data: string | Uint8Array): void
   /** The other side sends a stream; told once the connection is open. */
   onStream(stream: MediaStream): void
-  /** The other side can be reached no more for the moment, or again. */
+  /** An open connection has lost its path, or has one again. */
   onAway(isAway: boolean): void
   /** The connection is over; `error` where it did not end in order. */
   onClose(error: SignalMeshError | undefined): void
@@ -38,6 +43,12 @@ export interface Rtc {
   addStream(stream: MediaStream): void
   removeStream(stream: MediaStream): void
   path(): Promise<RtcPath | undefined>
+  /** Looks for a new path by an offer of the next generation; of the initiator alone. */
+  restart(): void
+  /** Of the descriptions that there are. */
+  readonly generation: number
+  /** What it shows of this side's network. */
+  facts(): NetFacts
   close(): void
   readonly connection: RTCPeerConnection
 }
@@ -58,15 +69,50 @@ export const makeRtc: MakeRtc = (options) => {
     iceCompleteTimeout: 1,
     ...(options.wrtc ? { wrtc: options.wrtc } : {}),
   })
+  const gathered = gatherFacts(peer._pc, options.config)
   if (options.servers) awaitServers(peer._pc, options.config, options.servers)
+  outliveLostPath(peer, () => options.onAway(true))
   // It asks for the addresses before it says that it is open, and nobody asks it for them.
   peer.getStats = (done) => done(null, [{ type: 'candidate-pair', selected: true }])
   let failure: SignalMeshError | undefined
   /** Streams that came before the connection is open. */
   let early: MediaStream[] | undefined = []
-  /** Of the description that the other side told last. */
+  /** Of the description that the other side told last, and of the last one of this side. */
+  let remoteGeneration = 0
   let generation = 0
   let toldEnd = false
+  /** What was gathered for a description that has yet to be told. */
+  const held: Item[] = []
+  let toldGeneration = 0
+  let ufrag: string | undefined
+
+  const tell = (item: Item): void => {
+    if ('generation' in item && item.kind !== 'description' && generation !== toldGeneration) {
+      held.push(item)
+      return
+    }
+    options.onItem(item)
+    if (item.kind !== 'description') return
+    toldGeneration = generation
+    for (const one of held.splice(0)) options.onItem(one)
+  }
+
+  onDescribe(peer._pc, (sdp) => {
+    const now = /^a=ice-ufrag:(.*)$/m.exec(sdp)?.[1]
+    if (ufrag !== undefined && now !== ufrag) {
+      generation = options.initiator ? nextGeneration(generation) : remoteGeneration
+      gathered.reset()
+    }
+    ufrag = now
+  })
+
+  const refreshServers = (): void => {
+    try {
+      if (options.configNow) peer._pc.setConfiguration(options.configNow())
+    } catch {
+      // Some runtimes cannot change them: those that there are may still do.
+    }
+  }
   const media = createMedia({
     connection: peer._pc,
     negotiate: () => peer.negotiate(),
@@ -78,8 +124,8 @@ export const makeRtc: MakeRtc = (options) => {
   // Before the microtask in which the first negotiation begins, so that they are part of it.
   for (const stream of options.streams ?? []) media.add(stream)
   peer.on('signal', (signal) => {
-    const item = toItem(signal)
-    if (item) options.onItem(item)
+    const item = toItem(signal, generation)
+    if (item) tell(item)
   })
   peer.on('connect', () => {
     options.onOpen()
@@ -94,10 +140,9 @@ export const makeRtc: MakeRtc = (options) => {
   })
   peer.on('iceStateChange', (state, gathering) => {
     const isDone = gathering === 'complete'
-    if (isDone && !toldEnd) options.onItem({ kind: 'end-of-candidates', generation: 0 })
+    if (isDone && !toldEnd) tell({ kind: 'end-of-candidates', generation })
     toldEnd = isDone
-    if (state === 'disconnected') options.onAway(true)
-    else if (state === 'connected' || state === 'completed') options.onAway(false)
+    if (state === 'connected' || state === 'completed') options.onAway(false)
   })
   peer.on('error', (cause) => {
     failure = new SignalMeshError('RTC_FAILED', `The RTC connection failed: ${cause.message}`, {
@@ -107,9 +152,13 @@ export const makeRtc: MakeRtc = (options) => {
   peer.on('close', () => options.onClose(failure))
   return {
     take: (item) => {
-      if (item.kind === 'description') generation = item.generation
+      if (item.kind === 'description') {
+        // Its answer gathers anew, too.
+        if (item.generation !== remoteGeneration && item.type === 'offer') refreshServers()
+        remoteGeneration = item.generation
+      }
       // What was gathered before a restart of ICE is of no use after it.
-      else if ('generation' in item && item.generation !== generation) return
+      else if ('generation' in item && item.generation !== remoteGeneration) return
       const signal = toSignal(item)
       if (signal && !peer.destroyed) peer.signal(signal)
     },
@@ -129,8 +178,44 @@ export const makeRtc: MakeRtc = (options) => {
     },
     removeStream: media.remove,
     path: () => pathOf(peer._pc),
+    restart: () => {
+      if (peer.destroyed) return
+      refreshServers()
+      peer._pc.restartIce?.()
+      peer.negotiate()
+    },
+    get generation() {
+      return generation
+    },
+    facts: gathered.facts,
     close: () => peer.destroy(),
     connection: peer._pc,
+  }
+}
+
+/** A path that is lost can be found again; simple-peer would end the whole connection. */
+function outliveLostPath(peer: Peer, onLost: () => void): void {
+  const { _pc: connection } = peer
+  const { oniceconnectionstatechange: onIceState, onconnectionstatechange: onState } = connection
+  const isLost = (): boolean => {
+    const { iceConnectionState: state } = connection
+    return peer.connected && (state === 'failed' || state === 'disconnected')
+  }
+  connection.oniceconnectionstatechange = (event) => {
+    if (isLost()) onLost()
+    else onIceState?.call(connection, event)
+  }
+  connection.onconnectionstatechange = (event) => {
+    if (!isLost()) onState?.call(connection, event)
+  }
+}
+
+/** Hands on each local description before it is set. */
+function onDescribe(connection: RTCPeerConnection, look: (sdp: string) => void): void {
+  const describe = connection.setLocalDescription.bind(connection)
+  connection.setLocalDescription = async (description?: RTCLocalSessionDescriptionInit) => {
+    look(description?.sdp ?? '')
+    return describe(description)
   }
 }
 
@@ -151,18 +236,18 @@ function awaitServers(
   }
 }
 
-function toItem(signal: SignalData): Item | undefined {
+function toItem(signal: SignalData, generation: number): Item | undefined {
   switch (signal.type) {
     case 'offer':
     case 'answer':
-      return { kind: 'description', generation: 0, type: signal.type, sdp: signal.sdp }
+      return { kind: 'description', generation, type: signal.type, sdp: signal.sdp }
     case 'candidate': {
       const { candidate, sdpMid, sdpMLineIndex } = signal.candidate
       // Some browsers say so that there are no more; all do by the state of gathering.
       if (!candidate) return undefined
       return {
         kind: 'candidate',
-        generation: 0,
+        generation,
         candidate,
         sdpMid: sdpMid ?? null,
         sdpMLineIndex: sdpMLineIndex ?? null,

@@ -9,6 +9,7 @@ import {
   MAX_WAITING_SIGNALS,
   RESEND_AFTER_MS,
 } from '../limits.ts'
+import type { Split } from '../noise.ts'
 import { counterOf, isAckOf } from '../signal.ts'
 import { decodePlain, encodePlain, type Item } from './items.ts'
 import { createSealing, type SealingOptions } from './sealing.ts'
@@ -19,6 +20,8 @@ export interface SealedOptions extends SealingOptions {
   send(frame: Uint8Array): void
   /** Takes what the other side said, in its order. */
   onItems(items: readonly Item[]): void
+  /** The other side said or acknowledged something new; what is only played again does not count. */
+  onNews?(): void
 }
 
 export interface Sealed {
@@ -47,6 +50,8 @@ export interface Sealed {
   readonly canSend: boolean
   /** The topic of the connection, in hex digits; empty while it is not known. */
   readonly tag: string
+  /** Keys for what homes carry between the two, once both have their final ones. */
+  readonly carryKeys: Split | undefined
   close(): void
 }
 
@@ -130,7 +135,11 @@ export function createSealed(options: SealedOptions): Sealed {
 
   const acknowledged = (ack: number): void => {
     heard = true
-    for (const counter of unacked.keys()) if (counter < ack) unacked.delete(counter)
+    let isNews = false
+    for (const counter of unacked.keys()) {
+      if (counter < ack) isNews = unacked.delete(counter)
+    }
+    if (isNews) options.onNews?.()
     if (unacked.size > 0) return
     cancelResend?.()
     cancelResend = undefined
@@ -157,6 +166,7 @@ export function createSealed(options: SealedOptions): Sealed {
       }
       const { ack, items } = decodePlain(bytes)
       awaited += 1
+      options.onNews?.()
       acknowledged(ack)
       acknowledgeSoon()
       options.onItems(items)
@@ -210,6 +220,9 @@ export function createSealed(options: SealedOptions): Sealed {
     },
     get tag() {
       return sealing.tag
+    },
+    get carryKeys() {
+      return sealing.carryKeys
     },
     close: () => {
       if (closed) return

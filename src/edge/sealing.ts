@@ -12,8 +12,10 @@ import {
   mixKey,
   openAt,
   prologue,
+  type Split,
   sealAt,
   startHandshake,
+  subKey,
   TAG_BYTES,
 } from '../noise.ts'
 import { decodePresence, type Presence } from '../records.ts'
@@ -29,6 +31,8 @@ import {
   signalHeader,
 } from '../signal.ts'
 import { PROTOCOL_VERSION } from '../topic.ts'
+import { forgetPair, prepare, usePair } from './native.ts'
+import { calling, pairName } from './wants.ts'
 
 export interface SealingOptions {
   readonly networkId: Uint8Array
@@ -61,6 +65,8 @@ export interface Sealing {
   seal(plain: Uint8Array, counter: number, ack: boolean): Uint8Array
   /** Opens a frame; throws for any that was not sealed for this place. */
   unseal(frame: Uint8Array): Uint8Array
+  /** Keys for what homes carry between the two, once there are the final ones. */
+  readonly carryKeys: Split | undefined
   destroy(): void
 }
 
@@ -73,6 +79,10 @@ export function createSealing(options: SealingOptions): Sealing {
   const { networkId, initiator, self, remote, connection } = options
   const about = sealedAbout(options)
   const handshake = startSealing(options, about)
+  const pair = pairName(initiator, connection)
+  if (initiator) {
+    void prepare((native) => calling(native, connection, self.boxKeys, remote.boxKey))
+  }
   let tag = options.tag ? toHex(options.tag) : ''
   let topicKey = options.topicKey(tag)
   let declined = false
@@ -111,6 +121,7 @@ export function createSealing(options: SealingOptions): Sealing {
   const letGo = (): void => {
     if (released) return
     released = true
+    forgetPair(pair)
     handshake.destroy()
   }
 
@@ -119,6 +130,11 @@ export function createSealing(options: SealingOptions): Sealing {
   /** A message of the handshake; each side writes one, as its first frame. */
   const message = (cls: number, payload: Uint8Array): Uint8Array =>
     encodeSignal(networkId, { ...route, class: cls, phase: PHASE.handshake, counter: 0, payload })
+
+  const writeMessage = (payload: Uint8Array): Uint8Array => {
+    usePair(pair)
+    return handshake.write(payload)
+  }
 
   const readMessage = (frame: Uint8Array): Uint8Array => {
     const isDue = initiator ? earlyTx && !handshake.split : !earlyTx
@@ -191,7 +207,7 @@ export function createSealing(options: SealingOptions): Sealing {
     },
     sealOpening: (presence, plain) => {
       const bound = sealAt(payloadKey('open'), 0, NO_HEADER, plain)
-      const sealed = handshake.write(concat(fromHex(tag), bound))
+      const sealed = writeMessage(concat(fromHex(tag), bound))
       deriveEarly()
       return message(
         CLASS.open,
@@ -202,13 +218,13 @@ export function createSealing(options: SealingOptions): Sealing {
       )
     },
     sealAnswer: (plain) => {
-      const sealed = handshake.write(sealAt(payloadKey('answer'), 0, NO_HEADER, plain))
+      const sealed = writeMessage(sealAt(payloadKey('answer'), 0, NO_HEADER, plain))
       deriveSplit()
       letGo()
       return message(CLASS.within, sealed)
     },
     sealDecline: () => {
-      const sealed = handshake.write(new Uint8Array(0))
+      const sealed = writeMessage(new Uint8Array(0))
       letGo()
       return message(CLASS.within, sealed)
     },
@@ -230,6 +246,9 @@ export function createSealing(options: SealingOptions): Sealing {
       const plain = openAt(key, nonce, sealedHeader(frame), payloadOf(frame))
       heardSplit ||= phase === PHASE.split && !isAckOf(frame)
       return plain
+    },
+    get carryKeys() {
+      return splitTx && splitRx && { tx: subKey(splitTx, 'carry'), rx: subKey(splitRx, 'carry') }
     },
     destroy: letGo,
   }

@@ -37,7 +37,9 @@ export function createSharedSockets(clock: Clock, dial: (url: string) => Link): 
     open: (url) => {
       const at = new URL(url)
       const query = at.search.slice(1)
-      at.search = ''
+      const network = at.searchParams.get('n')
+      // Sessions of one network share a socket, for a node may be another node to each.
+      at.search = network ? `?n=${network}` : ''
       at.pathname = at.pathname.replace(/\/edge$/, '/edges')
       const mux = muxTo(at.href)
       const link = mux.open(query)

@@ -1,12 +1,14 @@
-/** A stand-in for sodium-universal in the browser bundle: the functions we use, over audited noble. */
+/** A stand-in for sodium-universal in the browser bundle: the functions we use, over stablelib's constant-time code. */
 
-import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
-import { ed25519, x25519 } from '@noble/curves/ed25519.js'
-import { blake2b } from '@noble/hashes/blake2.js'
-import { sha512 } from '@noble/hashes/sha2.js'
+import { BLAKE2b } from '@stablelib/blake2b'
+import { ChaCha20Poly1305 } from '@stablelib/chacha20poly1305'
+import { generateKeyPairFromSeed, sign, verify } from '@stablelib/ed25519'
+import { scalarMult, scalarMultBase } from '@stablelib/x25519'
+import { isPlain } from './ed25519.ts'
+import { nativeForFallback } from './native.ts'
 
-// A larger table of the base point takes longer to make than it saves: a page signs a few times, and at first.
-ed25519.Point.BASE.precompute(3)
+/** What WebCrypto was asked ahead, and has answered, is not computed here. */
+const native = nativeForFallback()
 
 export const crypto_aead_chacha20poly1305_ietf_KEYBYTES: number = 32
 export const crypto_aead_chacha20poly1305_ietf_NPUBBYTES: number = 12
@@ -76,7 +78,7 @@ export function crypto_generichash_batch(
   parts: readonly Uint8Array[],
   key?: Uint8Array,
 ): void {
-  const state = blake2b.create(key ? { dkLen: out.length, key } : { dkLen: out.length })
+  const state = new BLAKE2b(out.length, key && { key })
   for (const part of parts) state.update(part)
   out.set(state.digest())
 }
@@ -90,7 +92,7 @@ export function crypto_aead_chacha20poly1305_ietf_encrypt(
   nonce: Uint8Array,
   key: Uint8Array,
 ): number {
-  const sealed = chacha20poly1305(key, nonce, data ?? undefined).encrypt(plain)
+  const sealed = new ChaCha20Poly1305(key).seal(nonce, plain, data ?? undefined)
   out.set(sealed)
   return sealed.length
 }
@@ -104,12 +106,19 @@ export function crypto_aead_chacha20poly1305_ietf_decrypt(
   nonce: Uint8Array,
   key: Uint8Array,
 ): number {
-  const plain = chacha20poly1305(key, nonce, data ?? undefined).decrypt(sealed)
+  const plain = new ChaCha20Poly1305(key).open(nonce, sealed, data ?? undefined)
+  if (!plain) throw new Error('could not verify data')
   out.set(plain)
   return plain.length
 }
 
 export function crypto_kx_keypair(publicKey: Uint8Array, secretKey: Uint8Array): void {
+  const pair = native.now?.takePair()
+  if (pair) {
+    publicKey.set(pair.publicKey)
+    secretKey.set(pair.secretKey)
+    return
+  }
   randombytes_buf(secretKey)
   crypto_scalarmult_base(publicKey, secretKey)
 }
@@ -124,16 +133,18 @@ export function crypto_kx_seed_keypair(
 }
 
 export function crypto_scalarmult_base(publicKey: Uint8Array, secretKey: Uint8Array): void {
-  publicKey.set(x25519.getPublicKey(secretKey))
+  publicKey.set(scalarMultBase(secretKey))
 }
 
-/** X25519; noble throws, as libsodium's caller does, where the shared secret would be all zeros. */
+/** X25519; throws, as libsodium's caller does, where the shared secret would be all zeros. */
 export function crypto_scalarmult(
   shared: Uint8Array,
   secretKey: Uint8Array,
   publicKey: Uint8Array,
 ): void {
-  shared.set(x25519.getSharedSecret(secretKey, publicKey))
+  const secret = native.now?.take(['dh', secretKey, publicKey]) ?? scalarMult(secretKey, publicKey)
+  if (sodium_is_zero(secret)) throw new Error('could not make a shared secret')
+  shared.set(secret)
 }
 
 export function crypto_sign_seed_keypair(
@@ -141,7 +152,7 @@ export function crypto_sign_seed_keypair(
   secretKey: Uint8Array,
   seed: Uint8Array,
 ): void {
-  publicKey.set(ed25519.getPublicKey(seed))
+  publicKey.set(native.now?.take(['public', seed]) ?? generateKeyPairFromSeed(seed).publicKey)
   secretKey.set(seed)
   secretKey.set(publicKey, seed.length)
 }
@@ -151,44 +162,16 @@ export function crypto_sign_detached(
   message: Uint8Array,
   secretKey: Uint8Array,
 ): void {
-  signature.set(ed25519.sign(message, secretKey.subarray(0, 32)))
+  signature.set(native.now?.take(['sign', message, secretKey]) ?? sign(secretKey, message))
 }
 
-/**
- * Verifies by libsodium's rule, which noble's own verify is not: S < L, A and R not of small order,
- * A canonical, and R compared byte for byte without the cofactor, so that a mixed-order key or R
- * passes here exactly where it does there.
- */
+/** Verifies by libsodium's rule: what stablelib lets pass besides is sorted out by its bytes. */
 export function crypto_sign_verify_detached(
   signature: Uint8Array,
   message: Uint8Array,
   publicKey: Uint8Array,
 ): boolean {
-  const { Point } = ed25519
-  const encodedR = signature.subarray(0, 32)
-  const s = littleEndian(signature.subarray(32, 64))
-  if (s >= Point.Fn.ORDER) return false
-  const a = decodePoint(publicKey)
-  if (!a || a.isSmallOrder()) return false
-  const challenge = sha512.create().update(encodedR).update(publicKey).update(message).digest()
-  const h = Point.Fn.create(littleEndian(challenge))
-  const r = Point.BASE.multiplyUnsafe(s).subtract(a.multiplyUnsafe(h))
-  return !r.isSmallOrder() && sodium_memcmp(r.toBytes(), encodedR)
-}
-
-type Point = InstanceType<typeof ed25519.Point>
-
-/** The point that a canonical encoding stands for; `undefined` for any other bytes. */
-function decodePoint(encoded: Uint8Array): Point | undefined {
-  try {
-    return ed25519.Point.fromBytes(encoded)
-  } catch {
-    return undefined
-  }
-}
-
-function littleEndian(bytes: Uint8Array): bigint {
-  let hex = ''
-  for (const byte of bytes) hex = byte.toString(16).padStart(2, '0') + hex
-  return BigInt(`0x${hex}`)
+  if (!isPlain(signature, publicKey)) return false
+  const verdict = native.now?.take(['verify', signature, message, publicKey])
+  return verdict ? verdict[0] === 1 : verify(publicKey, message, signature)
 }

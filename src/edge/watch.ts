@@ -28,6 +28,8 @@ export type Change =
 
 export interface WatchesOptions {
   request(method: number, body: Uint8Array): Promise<Uint8Array>
+  /** Told of a list before it is checked; settles when that is quick. */
+  ready?(list: readonly Found[]): Promise<void> | undefined
   /** Of those told, the ones that are what they say. */
   found(tag: string, list: readonly Found[]): Found[]
   /** Whether this edge is in the topic itself. */
@@ -136,6 +138,8 @@ export function createWatches(options: WatchesOptions): Watches {
     try {
       const body = writer(33).bytes(watch.tag).u8(MAX_DISCOVER).done()
       const list = decodeFound(await options.request(EDGE_METHOD.watch, body))
+      const ready = options.ready?.(list.found)
+      if (ready) await ready
       takeList(watch, list, MAX_DISCOVER)
     } finally {
       watch.asked -= 1

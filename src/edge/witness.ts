@@ -44,7 +44,7 @@ export interface Witness {
 type Verdict = 'held' | 'missing' | 'silent'
 
 export function createWitness(options: WitnessOptions): Witness {
-  const { clock } = options
+  const { clock, networkId } = options
   let cancelTimer = (): void => {}
   let dueMs = Number.POSITIVE_INFINITY
   let changedAtMs = 0
@@ -108,7 +108,7 @@ export function createWitness(options: WitnessOptions): Witness {
     const { presence, tags } = expected
     // Without a topic it would look the same whether nothing is held or nothing is told.
     const named = tags.length ? sampleOf(tags, MAX_NAMED_TOPICS) : [randomBytes(HASH_BYTES)]
-    const hello = await firstFrame(socketUrl(url, { tags: named, peer: presence.peer }))
+    const hello = await firstFrame(socketUrl(url, { networkId, tags: named, peer: presence.peer }))
     const now = options.expected()
     if (!hello || !now || hello.topics.length !== named.length) return silent
     const node = toHex(hello.nodeKey)
@@ -122,7 +122,7 @@ export function createWitness(options: WitnessOptions): Witness {
       held !== undefined &&
       held.peer === own.peer &&
       held.seq >= own.seq &&
-      isAuthentic(options.networkId, held)
+      isAuthentic(networkId, held)
     if (!isHeld) return 'missing'
     // Another session, or a later home: that is for those two to settle.
     if (held.home !== own.home || !equal(held.boxKey, own.boxKey)) return 'silent'

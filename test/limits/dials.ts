@@ -97,6 +97,21 @@ export const dials: Cases = {
     dials.close()
     return isAgain ? 'dialled again' : 'left alone'
   }),
+  HOME_SETTLES_MS: changesAt('waited for', 'as good as gone', async (ms) => {
+    const { dials, clock } = ground()
+    await clock.advance(ms)
+    const isWaiting = dials.settle('home', { edge: 'a', group: '' })
+    dials.close()
+    return isWaiting ? 'waited for' : 'as good as gone'
+  }),
+  WAY_LOOK_MS: changesAt('waiting', 'looked for again', async (ms) => {
+    const { dials, clock, wait, again } = ground()
+    dials.settle('home', { edge: 'a', group: '' })
+    wait('home', 1)
+    await clock.advance(ms)
+    dials.close()
+    return again.length ? 'looked for again' : 'waiting'
+  }),
   DIAL_RETRY_MAX_MS: changesAt('left alone', 'dialled again', async (ms) => {
     const { dials, begin, clock } = ground()
     for (let i = 0; i < 8; i++) {
@@ -147,6 +162,8 @@ function routesTo(count: number): Routes {
 /** Dials that come to nothing by themselves. */
 function ground() {
   const clock = manualClock()
+  const cameAtMs = clock.monotonicMs()
+  const again: string[] = []
   const failed: string[] = []
   const givenUp: Uint8Array[] = []
   const dials = createOnDemand({
@@ -154,11 +171,14 @@ function ground() {
     dial: () => true,
     giveUp: (dhtKey) => void givenUp.push(dhtKey),
     onFailed: (home) => void failed.push(home),
+    cameAtMs: () => cameAtMs,
+    onAgain: (home) => void again.push(home),
   })
   return {
     clock,
     dials,
     failed,
+    again,
     givenUp,
     begin: (home: string) => dials.begin(home, KEY, { edge: home, group: home }),
     wait: (home: string, bytes: number) =>

@@ -10,6 +10,7 @@ import { FRAME } from '../../src/messages.ts'
 import { identityOf, NETWORK, presenceOf } from '../fixtures/samples.ts'
 import { assert } from '../harness/suite.ts'
 import { during, testMesh } from '../support/mesh.ts'
+import { noWhy } from '../support/rtc.ts'
 import { callPair, sealedPair } from './calls-ground.ts'
 import {
   type Cases,
@@ -52,7 +53,7 @@ export const edgeSide: Cases = {
     const clock = manualClock()
     let isOver = false
     const rtc = { path: async () => undefined, send: async () => undefined } as unknown as Rtc
-    const about = { id: 'ab'.repeat(32), topic: 'room', clock, rtc }
+    const about = { id: 'ab'.repeat(32), topic: 'room', clock, rtc, why: noWhy }
     const { connection } = makeConnection(about, () => (isOver = true))
     await connection.send('last words')
     void connection.close()

@@ -5,11 +5,12 @@ import { boxKeyPair } from '../../src/crypto.ts'
 import { createDialling } from '../../src/edge/dialling.ts'
 import { joinOn } from '../../src/edge/join.ts'
 import { createOwnRecords } from '../../src/edge/records.ts'
+import { createRestart, type Restart } from '../../src/edge/restart.ts'
 import { createRinging, type Ringing } from '../../src/edge/ringing.ts'
 import type { MakeRtc } from '../../src/edge/rtc.ts'
 import { SignalMeshError } from '../../src/errors.ts'
 import { NO_ICE } from '../../src/ice.ts'
-import { RING_KNOCK_MS } from '../../src/limits.ts'
+import { FACTS_AFTER_MS, RING_KNOCK_MS, RTC_AWAY_MS } from '../../src/limits.ts'
 import { type Link, linkPair } from '../../src/link.ts'
 import { FRAME } from '../../src/messages.ts'
 import type { MeshNode } from '../../src/node.ts'
@@ -76,11 +77,51 @@ export const edgeTimes: Cases = {
     const [called, caller] = [await mesh.edge(node), await mesh.edge(node, {}, spiedRtc(mesh))]
     await during(called.advertise('room'), mesh.clock)
     const connection = await during(caller.connect(called.id, { topic: 'room' }), mesh.clock)
+    // Else the peer would be heard of by its home.
+    mesh.tap = (frame) => (frame[0] === FRAME.signal ? [] : [frame])
     setAway?.(true)
     await mesh.clock.advance(ms)
     const { state } = connection
     await mesh.close()
     return state
+  }),
+  RECOVERY_MS: changesAt('restart', 'RTC_FAILED', (ms) =>
+    restarting(async (restart, clock) => {
+      // The peer is heard of all the time.
+      for (let passedMs = 0; passedMs < ms; passedMs += RTC_AWAY_MS / 2) {
+        restart.heard()
+        await clock.advance(Math.min(RTC_AWAY_MS / 2, ms - passedMs))
+      }
+    }).then(({ last }) => last),
+  ),
+  RESTART_AGAIN_MS: changesAt('one restart', 'two restarts', async (ms) => {
+    const { count } = await restarting(async (_, clock) => clock.advance(ms))
+    return count === 1 ? 'one restart' : 'two restarts'
+  }),
+  FACTS_AFTER_MS: changesAt('nothing told', 'facts told', async (ms) => {
+    const mesh = await testMesh(1)
+    const node = mesh.nodes[0] as MeshNode
+    const { makeRtc } = mesh
+    // It never opens, for the candidates of one side lead nowhere.
+    const deaf: MakeRtc = (options) => {
+      const rtc = makeRtc(options)
+      return { ...rtc, take: (item) => item.kind !== 'candidate' && rtc.take(item) }
+    }
+    const [called, caller] = [await mesh.edge(node), await mesh.edge(node, {}, { makeRtc: deaf })]
+    await during(called.advertise('room'), mesh.clock)
+    let sent = 0
+    mesh.tap = (frame) => {
+      if (frame[0] === FRAME.signal) sent += 1
+      return [frame]
+    }
+    const connecting = caller.connect(called.id, { topic: 'room', timeoutMs: 2 * FACTS_AFTER_MS })
+    connecting.catch(() => undefined)
+    await mesh.clock.advance(FACTS_AFTER_MS - SETTLED_MS)
+    const before = sent
+    await mesh.clock.advance(ms - FACTS_AFTER_MS + SETTLED_MS)
+    const outcome = sent > before ? 'facts told' : 'nothing told'
+    await mesh.close()
+    return outcome
   }),
   RECORD_RENEW_MS: changesAt('signed once', 'signed again', async (ms) => {
     const { random } = Math
@@ -137,6 +178,34 @@ async function ringing(
   await after(called, clock)
   called.stop()
   return now
+}
+
+/** Long after the last candidate, and its acknowledgement. */
+const SETTLED_MS = 1_000
+
+/** What the initiator does, and at last, whose path is lost. */
+async function restarting(
+  act: (restart: Restart, clock: ManualClock) => Promise<void>,
+): Promise<{ count: number; last: string }> {
+  const clock = manualClock()
+  const log: string[] = []
+  let generation = 0
+  const restart = createRestart({
+    clock,
+    initiator: true,
+    generation: () => generation,
+    restart: () => {
+      generation += 1
+      log.push('restart')
+    },
+    ask: () => undefined,
+    isHome: () => true,
+    onGone: ({ code }) => log.push(code),
+  })
+  restart.away(true)
+  await act(restart, clock)
+  restart.stop()
+  return { count: log.filter((word) => word === 'restart').length, last: log.at(-1) ?? '' }
 }
 
 /** Lets the test say that the last connection's peer is away. */

@@ -8,6 +8,7 @@ import { manualClock, settle } from '../../src/clock.ts'
 import { boxKeyPair } from '../../src/crypto.ts'
 import { makeConnection } from '../../src/edge/connection.ts'
 import type { Rtc } from '../../src/edge/rtc.ts'
+import { decodeFacts, encodeFacts, NO_FACTS } from '../../src/edge/whyfacts.ts'
 import type { SignalMeshError } from '../../src/errors.ts'
 import { decodeIce, encodeIce } from '../../src/ice.ts'
 import { type Identity, makeIdentity } from '../../src/identity.ts'
@@ -31,6 +32,7 @@ import { NETWORK, testHome } from '../fixtures/samples.ts'
 import { assert } from '../harness/suite.ts'
 import { during } from '../support/mesh.ts'
 import { provenEdge } from '../support/rawedge.ts'
+import { noWhy, pathOnly } from '../support/rtc.ts'
 import { type Cases, caps, changesAfter, outcomeOf, refuses, TAKEN } from './case.ts'
 import { craftAdvert, craftHead, craftSizedBatch, stunAtOf, urlOf } from './craft.ts'
 import { asked, beside, gossipOf, signalTo, stranger } from './ground.ts'
@@ -127,9 +129,10 @@ export const sizes: Cases = {
       send: async (data) => void sent.push(data),
       path: async () => undefined,
       close: () => undefined,
+      ...pathOnly,
       connection: {} as RTCPeerConnection,
     }
-    const about = { id: 'ab'.repeat(32), topic: 'room', clock: manualClock(), rtc }
+    const about = { id: 'ab'.repeat(32), topic: 'room', clock: manualClock(), rtc, why: noWhy }
     const { connection } = makeConnection(about, () => undefined)
     let outcome = TAKEN
     // What is taken waits for a reader for ever.
@@ -138,6 +141,21 @@ export const sizes: Cases = {
     assert.is(sent.length > 0, outcome === TAKEN)
     assert.is(await outcomeOf(() => connection.send('é'.repeat(bytes / 2 + 1))), 'TOO_LARGE')
     return outcome
+  }),
+  MAX_FACTS_BYTES: refuses('BAD_FRAME', (bytes) =>
+    // A field of a later version.
+    outcomeOf(() => decodeFacts(concat(Uint8Array.of(200, bytes - 2), new Uint8Array(bytes - 2)))),
+  ),
+  MAX_FACTS_CODES: caps((count) => {
+    const codes = Array.from({ length: count }, (_, i) => 400 + i)
+    const facts = { ...NO_FACTS, turn: { asked: 1, failed: 1, codes } }
+    const said = encodeFacts({ facts, gaveUp: false })
+    const own = decodeFacts(said).facts.turn.codes.length
+    // Another may say more of them.
+    const more = codes.flatMap((code) => [code >>> 8, code & 255])
+    const theirs = decodeFacts(Uint8Array.of(6, more.length, ...more)).facts.turn.codes.length
+    assert.is(own, theirs)
+    return `${own}`
   }),
   MAX_NAME_BYTES: refuses('BAD_ARGUMENT', (bytes) =>
     beside(async ({ mesh, node }) => {

@@ -23,6 +23,7 @@ export const urls: Cases = {
       clock: manualClock(),
       log: silentLog,
       directory: { homes } as unknown as Directory,
+      networkId: new Uint8Array(32),
       allowPrivate: false,
       open: () => {
         opened += 1
@@ -109,7 +110,7 @@ function keeping(
       has: (id) => linked.includes(id),
       linkOf: (id) => (linked.includes(id) ? { upMs: 0, initiator: true } : undefined),
     },
-    dials: { dial: async () => '', dialHome: () => undefined, ...dials },
+    dials: { dial: async () => '', dialFound: async () => '', dialHome: () => undefined, ...dials },
     named,
     keepsMore: () => true,
     admits: () => true,

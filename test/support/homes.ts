@@ -122,7 +122,13 @@ export function homesOf(count: number): Homes {
     }
   }
 
-  const stateOf = (home: Home, of: string) => home.directory.open(of, START_MS, clock.monotonicMs())
+  /** As of a home that has been there for long. */
+  const stateOf = (home: Home, of: string) => {
+    const isNew = !home.directory.homes.has(of)
+    const state = home.directory.open(of, START_MS, clock.monotonicMs())
+    if (isNew) state.openedAtMs = Number.NEGATIVE_INFINITY
+    return state
+  }
 
   return {
     clock,

@@ -1,5 +1,6 @@
 /** A mesh in one process: nodes joined by links in memory, edges with pretend RTC, one manual clock. */
 
+import type { CarrySettings } from '../../src/carry.ts'
 import { type ManualClock, manualClock, settle } from '../../src/clock.ts'
 import { type Ground, joinOn } from '../../src/edge/join.ts'
 import type { Edge, JoinOptions } from '../../src/edge/mod.ts'
@@ -67,7 +68,7 @@ export function memoryStore(): Store {
 /** `count` nodes, each linked to each unless `linked` is false. */
 export async function testMesh(
   count: number,
-  options: { linked?: boolean; network?: string; makeRtc?: MakeRtc; log?: Log } = {},
+  options: { linked?: boolean; network?: string; makeRtc?: MakeRtc; log?: Log; carry?: CarrySettings } = {},
 ): Promise<TestMesh> {
   const clock = manualClock()
   const nodes: MeshNode[] = []
@@ -116,6 +117,7 @@ export async function testMesh(
       store: memoryStore(),
       log: options.log ?? silentLog,
       clock,
+      ...(options.carry && { carry: options.carry }),
     })
     adopt(node, `http://127.0.0.1:${5000 + i}`)
   }

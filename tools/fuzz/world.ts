@@ -7,6 +7,7 @@ import { joinOn } from '../../src/edge/join.ts'
 import type { Edge } from '../../src/edge/mod.ts'
 import { codeOfNumber } from '../../src/errors.ts'
 import { makeIdentity } from '../../src/identity.ts'
+import { STANDBY_AFTER_MS } from '../../src/limits.ts'
 import type { Link } from '../../src/link.ts'
 import { linkPair } from '../../src/link.ts'
 import type { Log } from '../../src/log.ts'
@@ -89,8 +90,8 @@ export async function makeWorld(): Promise<World> {
     }
     await newcomer.close()
     await mesh.clock.advance(1_000)
-    // What happens to be under way, such as an hourly signing, is given time to end.
-    for (let tries = 0; tries < 5 && stateOf(mesh) !== standing; tries++) {
+    // What happens to be under way is given time to end: an hourly signing, a standby drawn anew.
+    for (let ms = 0; ms < 2 * STANDBY_AFTER_MS && stateOf(mesh) !== standing; ms += 1_000) {
       await mesh.clock.advance(1_000)
     }
     const now = stateOf(mesh)

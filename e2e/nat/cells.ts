@@ -1,0 +1,136 @@
+/** Cells of the matrix: one site calls another in one mode, and what comes of it is held against theory. */
+
+import { type Expected, expected, type Kind, type Mode } from './kinds.ts'
+import type { Lab } from './lab.ts'
+import { TURN_ADDRESSES } from './mesh.ts'
+import { type Called, call, hangUp, pump, type Way, way } from './page.ts'
+import type { Seat } from './seats.ts'
+
+/** Far more than all checks of connectivity together. */
+const PAYLOAD_BYTES = 100_000
+/** A connection may open by a relay and leave it for a better path; `PATH_AFTER_MS` looks so long too. */
+const SETTLES_WITHIN_MS = 14_000
+const LOOK_EVERY_MS = 300
+/** The answer of the called may still be under way when the caller's connection is open. */
+const BOTH_OPEN_WITHIN_MS = 5_000
+
+export interface Pair {
+  readonly from: Seat
+  readonly to: Seat
+  readonly direct: boolean
+}
+
+export interface Cell {
+  readonly mode: Mode
+  readonly from: string
+  readonly to: string
+  readonly kinds: readonly [Kind, Kind]
+  readonly homes: readonly [string, string]
+  readonly expected: Expected
+  readonly called: Called
+  /** Where the data went at first and in the end, as both ends say. */
+  readonly first?: Way
+  readonly last?: readonly [Way, Way]
+  /** What the core carried of the payload both ways, by each way. */
+  readonly carried?: { readonly direct: number; readonly turn: number; readonly mesh: number }
+  /** All that is not as theory says; empty where all is. */
+  readonly wrong: readonly string[]
+}
+
+export async function runCell(lab: Lab, mode: Mode, { from, to, direct }: Pair): Promise<Cell> {
+  const want = expected(direct, mode)
+  const called = await from.run(call, { name: to.site.name, id: to.id })
+  const about = {
+    mode,
+    from: from.site.name,
+    to: to.site.name,
+    kinds: [from.site.kind, to.site.kind] as const,
+    homes: [from.home.runtime, to.home.runtime] as const,
+    expected: want,
+    called,
+  }
+  if (called.outcome !== 'open') {
+    const wrong = want.opens ? [`failed with ${called.code}: ${called.message}`] : []
+    return { ...about, wrong }
+  }
+  try {
+    const first = await from.run(way, to.id)
+    const last = await settled(from, to, want)
+    const before = await lab.flows()
+    await from.run(pump, { peer: to.id, bytes: PAYLOAD_BYTES })
+    await to.run(pump, { peer: from.id, bytes: PAYLOAD_BYTES })
+    const after = await lab.flows()
+    const sum = (kind: 'direct' | 'turn' | 'mesh'): number =>
+      carriedBy(after, from, to)[kind] - carriedBy(before, from, to)[kind]
+    const carried = { direct: sum('direct'), turn: sum('turn'), mesh: sum('mesh') }
+    return { ...about, first, last, carried, wrong: faults(want, last, carried, isNear(from, to)) }
+  } catch (error) {
+    return { ...about, wrong: [(error as Error).message] }
+  } finally {
+    await from.run(hangUp, to.id).catch(() => undefined)
+    await to.run(hangUp, from.id).catch(() => undefined)
+  }
+}
+
+/** Both ends' ways, once they are what theory says, or after all the time that there is. */
+async function settled(from: Seat, to: Seat, want: Expected): Promise<readonly [Way, Way]> {
+  const startMs = performance.now()
+  for (;;) {
+    const ways = await Promise.all([from.run(way, to.id), to.run(way, from.id)])
+    const afterMs = performance.now() - startMs
+    const isOpen = ways.every(({ path }) => path !== 'none' && path !== 'unknown')
+    if (isOpen && ways.every((one) => wayOf(one) === want.way)) return ways
+    if (afterMs > (isOpen ? SETTLES_WITHIN_MS : BOTH_OPEN_WITHIN_MS)) return ways
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
+  }
+}
+
+export function wayOf({ path, local, remote }: Way): Expected['way'] {
+  if (path === 'mesh') return 'mesh'
+  if (!local || !remote) return 'none'
+  return [local, remote].some(({ type }) => type === 'relay') ? 'turn' : 'direct'
+}
+
+type Carried = NonNullable<Cell['carried']>
+
+function carriedBy(flows: Awaited<ReturnType<Lab['flows']>>, from: Seat, to: Seat): Carried {
+  const [a, b] = [from.site.addresses, to.site.addresses]
+  const both = (one: readonly string[], other: readonly string[], proto: 'tcp' | 'udp'): number =>
+    Math.min(flows(one, other, proto), flows(other, one, proto))
+  const each = (server: readonly string[], proto: 'tcp' | 'udp'): number =>
+    Math.max(both(a, server, proto), both(b, server, proto))
+  return {
+    direct: both(a, b, 'udp'),
+    turn: Math.max(each(TURN_ADDRESSES, 'udp'), each(TURN_ADDRESSES, 'tcp')),
+    mesh: Math.min(both(a, from.home.addresses, 'tcp'), both(b, to.home.addresses, 'tcp')),
+  }
+}
+
+/** What two behind one router tell each other does not pass by the core. */
+function isNear(from: Seat, to: Seat): boolean {
+  return from.site.port === to.site.port
+}
+
+function faults(want: Expected, ways: readonly Way[], carried: Carried, near: boolean): string[] {
+  const wrong: string[] = []
+  if (!want.opens) wrong.push('opened, which it cannot')
+  const [said, peerSaid] = ways.map(wayOf) as [Expected['way'], Expected['way']]
+  if (said !== peerSaid) wrong.push(`the caller says ${said}, the called ${peerSaid}`)
+  if (said !== want.way) wrong.push(`went ${said}, not ${want.way}`)
+  const paths = {
+    direct: ['direct', 'local'],
+    turn: ['turn'],
+    mesh: ['mesh'],
+    none: [] as string[],
+  }
+  for (const { path } of ways) {
+    if (!paths[said].includes(path)) wrong.push(`"path" is ${path} where the browser goes ${said}`)
+  }
+  for (const way of ['direct', 'turn', 'mesh'] as const) {
+    const went = carried[way] >= PAYLOAD_BYTES
+    const should = way === said && !(near && way === 'direct')
+    if (went !== should)
+      wrong.push(`the core carried ${carried[way]} bytes ${way}, said is ${said}`)
+  }
+  return wrong
+}

@@ -1,0 +1,141 @@
+/** The report of a run: tables for people, and everything for programs. */
+
+import { writeFileSync } from 'node:fs'
+import { cpus, release } from 'node:os'
+import type { Cell } from './cells.ts'
+import { type Kind, MODES, type Mode, TWINS } from './kinds.ts'
+
+export interface Proof {
+  readonly site: string
+  readonly kind: Kind
+  readonly expected: string
+  readonly found: string
+}
+
+/** A check that is no cell of the matrix. */
+export interface Check {
+  readonly name: string
+  readonly passed: boolean
+  readonly text: string
+}
+
+export interface Ratio {
+  readonly pairs: number
+  readonly samples: number
+  readonly meshMedianMs: number
+  readonly plainMedianMs: number
+  readonly ratio: number
+}
+
+export interface Results {
+  readonly seconds: number
+  readonly modes: readonly Mode[]
+  readonly proofs: readonly Proof[]
+  readonly cells: readonly Cell[]
+  readonly checks: readonly Check[]
+  readonly ratio?: Ratio
+}
+
+const TITLES: Readonly<Record<Mode, string>> = {
+  stun: 'STUN of the nodes alone',
+  turn: 'STUN, and coturn to which the nodes let in',
+  mesh: 'STUN, and the relay inside the mesh',
+}
+
+export function writeReport(results: Results, jsonFile?: string, mdFile?: string): void {
+  const machine = { cores: cpus().length, kernel: release(), node: process.version }
+  if (jsonFile) writeFileSync(jsonFile, `${JSON.stringify({ machine, ...results }, null, 1)}\n`)
+  if (mdFile) writeFileSync(mdFile, markdown(results))
+}
+
+export function wrongs({ proofs, cells, checks }: Results): string[] {
+  return [
+    ...proofs
+      .filter(({ expected, found }) => expected !== found)
+      .map(({ site, expected, found }) => `${site} is no ${expected}, but ${found}`),
+    ...cells.flatMap(({ mode, from, to, wrong }) =>
+      wrong.map((text) => `${mode}: ${from} → ${to}: ${text}`),
+    ),
+    ...checks.filter(({ passed }) => !passed).map(({ name, text }) => `${name}: ${text}`),
+  ]
+}
+
+function markdown(results: Results): string {
+  const { cells, proofs, checks, ratio, seconds } = results
+  const wrong = wrongs(results)
+  const parts = [
+    '# The NAT matrix',
+    'Written by `npm run e2e:nat`. Rows call columns: two Chromium browsers, each behind a NAT of its own, at home on',
+    'nodes of different runtimes. A cell has the way of the data in the end, as both browsers say and the core router’s counters',
+    'agree, and the time from `discover()` to the open connection; or `–` and the cause that the error names. **!!**: not as theory says.',
+    `${cells.length} cells and ${proofs.length} NATs in ${Math.round(seconds)} s; ${wrong.length} not as theory says.`,
+    ...MODES.filter((mode) => results.modes.includes(mode)).map((mode) => table(mode, cells)),
+    ...(ratio ? [ratioText(ratio)] : []),
+    ...(checks.length ? ['## More', checks.map(checkLine).join('\n')] : []),
+    ...(wrong.length ? ['## Not as theory says', wrong.map((text) => `- ${text}`).join('\n')] : []),
+    '## What each NAT proved to be',
+    proofs.map(({ site, found }) => `- ${site}: ${found}`).join('\n'),
+  ]
+  return `${parts
+    .join('\n\n')
+    .replace(/\n\n(nodes of|agree,)/g, '\n$1')
+    .replace(/(counters)\n\n/, '$1\n')}\n`
+}
+
+function table(mode: Mode, all: readonly Cell[]): string {
+  const cells = all.filter((cell) => cell.mode === mode)
+  const grid = cells.filter(({ from }) => from.startsWith('a-'))
+  const rest = cells.filter((cell) => !grid.includes(cell))
+  const columns = [...new Set(grid.map(({ to }) => to))]
+  const rows = [...new Set(grid.map(({ from }) => from))].map((from) => {
+    const texts = columns.map((to) =>
+      textOf(grid.find((one) => one.from === from && one.to === to)),
+    )
+    return `| ${from.slice(2)} | ${texts.join(' | ')} |`
+  })
+  const times = cells
+    .filter(({ called }) => called.outcome === 'open')
+    .map(({ called }) => called.ms)
+  return [
+    `## ${TITLES[mode]}`,
+    `${times.length} of ${cells.length} open; median ${median(times)} ms, longest ${Math.max(0, ...times)} ms.\n`,
+    `| | ${columns.map((name) => name.slice(2)).join(' | ')} |`,
+    `|---|${columns.map(() => '---|').join('')}`,
+    ...rows,
+    ...(rest.length ? ['', ...rest.map((cell) => `- ${nameOf(cell)}: ${textOf(cell)}`)] : []),
+  ].join('\n')
+}
+
+function nameOf({ from, to }: Cell): string {
+  const kind = Object.keys(TWINS).find((name) => from === `t-${name}-1` || from === `t-${name}-2`)
+  return kind
+    ? `${TWINS[kind as keyof typeof TWINS].about}, ${from.slice(-1)} calls`
+    : `${from} → ${to}`
+}
+
+export function textOf(cell: Cell | undefined): string {
+  if (!cell) return ''
+  const { called, last, wrong } = cell
+  const flag = wrong.length ? '**!!** ' : ''
+  if (called.outcome !== 'open') return `${flag}– ${called.cause ?? called.code}`
+  return `${flag}${last?.[0].path ?? '?'} ${called.ms}`
+}
+
+function ratioText({ pairs, samples, meshMedianMs, plainMedianMs, ratio }: Ratio): string {
+  return `## Beside a minimal WebSocket server
+
+${pairs} pairs, ${samples} times each, in turn with the same pages signalling by a minimal server in the same laboratory:
+median from asking who is there to open ${meshMedianMs} ms by the mesh, ${plainMedianMs} ms by the server, ratio ${ratio}.`
+}
+
+function checkLine({ name, passed, text }: Check): string {
+  return `- ${passed ? '' : '**!!** '}${name}: ${text}`
+}
+
+export function median(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  if (sorted.length === 0) return 0
+  if (sorted.length % 2) return sorted[middle] as number
+  return ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
+}

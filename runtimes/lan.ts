@@ -1,0 +1,116 @@
+/** The local network: nodes that ask for it find each other there by multicast DNS. */
+
+import { networkInterfaces } from 'node:os'
+import multicastDns from 'multicast-dns'
+import { addressBytes } from '../src/authority.ts'
+import { type Clock, repeat, systemClock } from '../src/clock.ts'
+import { MAX_TAKEN } from '../src/limits.ts'
+import type { Log } from '../src/log.ts'
+import type { FoundPeer } from '../src/urldials.ts'
+import { type LanAnswer, type LanSelf, lanAnswer, lanPeers } from './lananswer.ts'
+import { LAN_ANSWER_MS, LAN_ASK_MS, LAN_GONE_MS, MAX_LAN_NODES } from './limits.ts'
+import { whyOf } from './why.ts'
+
+export interface LanOptions {
+  readonly selves: readonly LanSelf[]
+  /** Where this node can be reached from other machines; without it, it looks but is not found. */
+  readonly port?: number
+  readonly log: Log
+  onFound(peers: readonly FoundPeer[]): void
+  readonly clock?: Clock
+}
+
+export interface Lan {
+  close(): Promise<void>
+}
+
+const SERVICE = '_signal-mesh._tcp.local'
+const ASKED_AT_START_MS = [0, 1_000, 3_000]
+
+/** What is used of the package's packets. */
+interface Packet {
+  readonly questions?: readonly { readonly name: string }[]
+  readonly answers: readonly LanAnswer[]
+  readonly additionals?: readonly LanAnswer[]
+}
+
+export function openLan(options: LanOptions): Lan {
+  const { selves, port, log, clock = systemClock } = options
+  const heard = new Map<string, { readonly peer: FoundPeer; readonly atMs: number }>()
+  const mdns = multicastDns()
+  let answeredAtMs = Number.NEGATIVE_INFINITY
+  let hasFailed = false
+  let said = ''
+
+  const fail = (error: unknown): void => {
+    log[hasFailed ? 'debug' : 'warn'](
+      'Cannot look for nodes in the local network (multicast DNS, UDP port 5353)',
+      { why: whyOf(error) },
+    )
+    hasFailed = true
+  }
+
+  const answer = (): void => {
+    if (port === undefined || clock.monotonicMs() - answeredAtMs < LAN_ANSWER_MS) return
+    answeredAtMs = clock.monotonicMs()
+    const answers = lanAnswer(SERVICE, port, selves)
+    mdns.respond({ answers } as Parameters<typeof mdns.respond>[0], (error) => error && fail(error))
+  }
+
+  const tell = (): void => {
+    const nowMs = clock.monotonicMs()
+    for (const [key, { atMs }] of heard) if (nowMs - atMs >= LAN_GONE_MS) heard.delete(key)
+    // Those heard of first stay, so that links do.
+    const peers = [...heard.values()].slice(0, MAX_TAKEN).map(({ peer }) => peer)
+    const text = JSON.stringify(peers)
+    if (text === said) return
+    said = text
+    options.onFound(peers)
+  }
+
+  const ask = (): void => {
+    tell()
+    mdns.query({ questions: [{ name: SERVICE, type: 'PTR' }] }, (error) => error && fail(error))
+  }
+
+  mdns.on('error', fail)
+  mdns.on('warning', (error: Error) => log.debug('Multicast DNS', { why: whyOf(error) }))
+  mdns.on('query', ({ questions = [] }: Packet) => {
+    if (questions.some(({ name }) => name === SERVICE)) answer()
+  })
+  mdns.on('response', (packet: Packet, { address }: { readonly address: string }) => {
+    // RFC 6762, section 11: what did not come from this very network is not heard.
+    if (!isOnLink(address)) return
+    const answers = [...packet.answers, ...(packet.additionals ?? [])]
+    for (const peer of lanPeers(SERVICE, answers, address)) {
+      if (selves.some(({ node }) => node === peer.node)) continue
+      if (!selves.some(({ network }) => network === peer.network)) continue
+      const key = `${peer.network} ${peer.url}`
+      if (!heard.has(key) && heard.size >= MAX_LAN_NODES) continue
+      heard.set(key, { peer, atMs: clock.monotonicMs() })
+    }
+    tell()
+  })
+  answer()
+  const cancels = ASKED_AT_START_MS.map((delayMs) => clock.after(delayMs, ask))
+  cancels.push(repeat(clock, LAN_ASK_MS, ask))
+  return {
+    close: () => {
+      for (const cancel of cancels) cancel()
+      return new Promise((resolve) => mdns.destroy(() => resolve()))
+    },
+  }
+}
+
+/** Whether the address is one of a network to which this machine has an interface. */
+function isOnLink(address: string): boolean {
+  const bytes = addressBytes(address)
+  if (!bytes) return false
+  return Object.values(networkInterfaces())
+    .flatMap((all) => all ?? [])
+    .some((own) => {
+      const [near, mask] = [addressBytes(own.address), addressBytes(own.netmask)]
+      if (near?.length !== bytes.length || mask?.length !== bytes.length) return false
+      return bytes.every((byte, i) => ((byte ^ (near[i] ?? 0)) & (mask[i] ?? 0xff)) === 0)
+    })
+}
