@@ -127,6 +127,6 @@ function takeControl(at: string): void {
 byId('again').addEventListener('click', () => location.reload())
 addEventListener('hashchange', () => location.reload())
 if (address.control) takeControl(address.control)
-setInterval(() => renderStatus(state, Date.now()), STATUS_EVERY_MS)
+setInterval(changed, STATUS_EVERY_MS)
 draw()
 start().catch(failed)

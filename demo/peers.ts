@@ -6,6 +6,7 @@ import { byId, make, set, setText } from './element.ts'
 import type { Travel } from './room.ts'
 import { type PageState, type PeerView, shortId } from './state.ts'
 import { makeStrip, type Strip } from './strip.ts'
+import { makeWhyLine } from './why.ts'
 
 const STATE_WORDS = {
   found: 'found',
@@ -64,9 +65,17 @@ function makeCard(id: PeerId): Card {
   const counts = make('span', { class: 'unseen' })
   const error = make('p', { class: 'error' })
   const strip = makeStrip()
+  const why = makeWhyLine()
   const name = make('h3', { title: id }, badge(id), 'Page ', make('code', {}, shortId(id)))
   const head = make('div', { class: 'card-head' }, name, arrows, counts, state)
-  const element = make('li', { class: 'card', 'data-peer': id }, head, strip.element, error)
+  const element = make(
+    'li',
+    { class: 'card', 'data-peer': id },
+    head,
+    strip.element,
+    error,
+    why.element,
+  )
   return {
     element,
     strip,
@@ -79,6 +88,7 @@ function makeCard(id: PeerId): Card {
       setText(counts, `${peer.sent} sent, ${peer.received} received`)
       setText(error, peer.state === 'failed' ? peer.error : '')
       error.hidden = peer.state !== 'failed'
+      why.update(peer.state === 'connecting' || peer.state === 'found' ? undefined : peer.why())
     },
   }
 }

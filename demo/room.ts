@@ -1,6 +1,6 @@
 /** The room: advertised, watched, and a connection kept to each page that is in it. */
 
-import type { Change, Connection, Edge, PeerId } from '../src/edge/mod.ts'
+import { type Change, type Connection, type Edge, type PeerId, whyOf } from '../src/edge/mod.ts'
 import { addLine, type PageState, type PeerView, peerOf, shortId } from './state.ts'
 
 /** The page with the higher id waits for the other's call before it calls by itself. */
@@ -72,8 +72,9 @@ export function enterRoom(edge: Edge, state: PageState, events: RoomEvents): Roo
         .connect(peer.id, { topic, timeoutMs: CONNECT_TIMEOUT_MS })
         .catch((error: Error) => {
           failures.set(peer.id, (failures.get(peer.id) ?? 0) + 1)
+          const why = whyOf(error)
           if (!connections.has(peer.id))
-            Object.assign(peer, { state: 'failed', error: error.message })
+            Object.assign(peer, { state: 'failed', error: error.message, why: () => why })
         })
     }
     calling.delete(peer.id)
@@ -87,7 +88,8 @@ export function enterRoom(edge: Edge, state: PageState, events: RoomEvents): Roo
     const peer = peerOf(state, id)
     connections.set(id, connection)
     failures.delete(id)
-    Object.assign(peer, { state: 'connected', path: connection.path, error: '' })
+    const { path, why } = connection
+    Object.assign(peer, { state: 'connected', path, error: '', why })
     connection.on('path', (path) => {
       peer.path = path
       events.changed()

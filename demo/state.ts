@@ -1,6 +1,6 @@
 /** What the page knows: plain data, changed by the parts that talk, read by the parts that draw. */
 
-import type { NodeId, Path, PeerId } from '../src/edge/mod.ts'
+import type { NodeId, Path, PeerId, Why } from '../src/edge/mod.ts'
 
 export type PeerState = 'found' | 'connecting' | 'connected' | 'lost' | 'failed'
 
@@ -14,6 +14,8 @@ export interface PeerView {
   path: Path
   /** Why the last attempt failed. */
   error: string
+  /** What keeps it from a direct path. */
+  why: () => Why | undefined
   sent: number
   received: number
 }
@@ -91,6 +93,7 @@ export function peerOf(state: PageState, id: PeerId): PeerView {
     state: 'found',
     path: 'unknown',
     error: '',
+    why: () => undefined,
     sent: 0,
     received: 0,
   }

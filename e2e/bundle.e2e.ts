@@ -1,10 +1,11 @@
-/** The browser bundle's sealing in a real browser: the published vectors, and no globals of Node's. */
+/** The browser bundle's sealing in a real browser: the published vectors, its own WebCrypto, and no globals of Node's. */
 
 import { readFileSync } from 'node:fs'
 import { bundleEdge } from '../build.ts'
 import * as onNode from '../test/fixtures/sealing.ts'
 import { assert, suite } from '../test/harness/suite.ts'
 import { type Browser, launchBrowser, type Page } from './browser.ts'
+import { holdsNative } from './support/native.ts'
 
 const readVectors = (name: string) =>
   JSON.parse(readFileSync(`${import.meta.dirname}/../test/vectors/${name}.json`, 'utf8'))
@@ -50,6 +51,10 @@ test('plays every Noise vector to the byte', async () => {
 test('gives the node’s verdict on every edge case of Ed25519', async () => {
   const verdicts = await page.evaluate((cases) => sealing.verdicts(cases), edgeCases)
   assert.equal(verdicts, onNode.verdicts(edgeCases))
+})
+
+test('gives the verdicts, keys and secrets that were written down by its own WebCrypto', async () => {
+  await holdsNative(await browser.newPage())
 })
 
 test('exchanges an IK handshake with fresh keys', async () => {

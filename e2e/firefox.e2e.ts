@@ -3,6 +3,7 @@
 import { assert, note, suite } from '../test/harness/suite.ts'
 import { type Firefox, type FirefoxContext, launchFirefox, NO_FIREFOX } from './firefox.ts'
 import { call, topicOf } from './support/echo.ts'
+import { holdsNative } from './support/native.ts'
 import { prepareStages, TEST_TIMEOUT_MS } from './support/stage.ts'
 import { chromiumTab, firefoxTab, type Tab } from './support/tabs.ts'
 
@@ -44,6 +45,12 @@ function testWith(firefox: Firefox): void {
     ] as const
     return { stage, fox, vixen, chrome, tabs: [fox, vixen, chrome], pairs }
   }
+
+  test('its own WebCrypto gives the verdicts that were written down', async () => {
+    const context = await firefox.createBrowserContext()
+    contexts.push(context)
+    await holdsNative(await context.newPage())
+  })
 
   test('Firefox and Chromium exchange messages, whichever calls', async () => {
     const { pairs } = await open()

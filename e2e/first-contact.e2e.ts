@@ -1,19 +1,29 @@
 /** First contact: how nodes that know of nobody come to be a mesh, on each runtime. */
 
+import { execFile } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { type Edge, joinMesh } from '../src/edge/mod.ts'
 import { assert, note, suite } from '../test/harness/suite.ts'
-import { type Health, untilHealth } from './support/health.ts'
+import { published, type Registry, startRegistry } from '../test/support/registry.ts'
+import { type Health, healthOf, untilHealth } from './support/health.ts'
 import { poll } from './support/poll.ts'
 import { endOn, type RuntimeName, type RuntimeNode, startOn } from './support/runtimes.ts'
 
 const test = suite('first contact', { timeoutMs: 45_000 })
 const RUNTIMES: readonly RuntimeName[] = ['node', 'deno', 'bun']
 const DONE_WITHIN_MS = 15_000
+const ROOT = join(import.meta.dirname, '..')
 const nodes: RuntimeNode[] = []
+const registries: Registry[] = []
 
 test.afterEach(async () => {
+  await Promise.all(registries.splice(0).map((registry) => registry.close()))
   const codes = await Promise.all(nodes.splice(0).map((node) => node.stop()))
   assert.ok(
     codes.every((code) => code === 0),
@@ -87,6 +97,113 @@ test('a mesh of its own DHT: nodes meet at one that begins it, and again when al
   note(`all at once: met again after ${since(againMs)} ms`)
 })
 
+test('five nodes of three runtimes find each other by a record alone, and outlive the registry, themselves and the record', async () => {
+  const port = await freeTcpPort()
+  const own = { url: `http://127.0.0.1:${port}`, active: true }
+  let registry = await startRegistry('union', [published(own)])
+  registries.push(registry)
+  const { url } = registry
+  const asks = ['--network', 'five', '--registry', url, '--refresh', '1']
+  const kinds: readonly RuntimeName[] = ['node', 'node', 'deno', 'bun', 'deno']
+  const coldMs = performance.now()
+  // All at once: none is there before the others, and the one of the record asks the registry too.
+  const starts = kinds.map((name, i) =>
+    startOn(name, i === 0 ? [...asks, '--port', `${port}`] : asks),
+  )
+  nodes.push(...(await Promise.all(starts)))
+  await whole(nodes)
+  note(`cold start of five by one record: ${since(coldMs)} ms`)
+  // Each has asked a second time, so what it was told at first is kept.
+  await poll('all have asked twice', DONE_WITHIN_MS, async () => registry.asked >= 10)
+
+  await registry.close()
+  await Promise.all(nodes.map((node) => node.kill()))
+  const againMs = performance.now()
+  nodes.splice(0, 5, ...(await Promise.all(nodes.map((node) => node.restart(asks)))))
+  await whole(nodes)
+  note(`all killed and back, the registry gone: ${since(againMs)} ms`)
+
+  const [, second, third, fourth] = nodes as [RuntimeNode, RuntimeNode, RuntimeNode, RuntimeNode]
+  const others = [second, third, fourth].map((node) => published({ url: node.url, active: true }))
+  registry = await startRegistry('struct', others, Number(new URL(url).port))
+  registries.push(registry)
+  const newcomer = await startOn('bun', asks)
+  nodes.push(newcomer)
+  await whole(nodes)
+  const [named] = nodes.splice(0, 1) as [RuntimeNode]
+  await named.kill()
+  const changedMs = performance.now()
+  const urls = nodes.map((node) => node.url)
+  const isLinked = (healths: readonly Health[]) =>
+    healths.every(({ neighbours }) => neighbours >= 3)
+  await untilHealth('they go on', urls, DONE_WITHIN_MS, isLinked)
+  await whole(nodes)
+  note(`another list, and the node of the first one killed: whole after ${since(changedMs)} ms`)
+})
+
+test('where there is no DHT nodes go through a relay that a record names, to who cannot be dialled otherwise', async () => {
+  const at = `127.0.0.1:${await freeUdpPort()}`
+  const lends = await startOn('node', ['--dht-bootstrap', at, '--dht-relay'])
+  nodes.push(lends)
+  // It says that it is where nobody is, so that the DHT alone leads to it.
+  const hidden = ['--bootstrap', at, '--public-url', 'https://127.0.0.1:1']
+  nodes.push(await startOn('node', hidden))
+  const registry = await startRegistry('union', [
+    published({ url: lends.url, relay: true, active: true }),
+  ])
+  registries.push(registry)
+  const asks = ['--registry', registry.url]
+  nodes.push(...(await Promise.all(RUNTIMES.slice(1).map((name) => startOn(name, asks)))))
+  const urls = nodes.map(({ url }) => url)
+  await untilHealth('all are linked with all', urls, DONE_WITHIN_MS, (healths) =>
+    healths.every(({ neighbours }) => neighbours === 3),
+  )
+})
+
+test('the README’s private mesh of three machines comes up as it stands there, and lets nobody else in', async () => {
+  const [record = '', first = '', others = ''] = commandsOf('private mesh')
+  const at = `127.0.0.1:${await freeUdpPort()}`
+  const machines = Array.from({ length: 3 }, () => mkdtempSync(join(tmpdir(), 'mesh-')))
+  const list = join(machines[0] as string, 'nodes.txt')
+  const here = (command: string, machine: string): string[] =>
+    command
+      .replace('--data data', `--data ${join(machine, 'data')}`)
+      .replace('nodes.txt', list)
+      .replace('192.0.2.1:49737', at)
+      .split(' ')
+  const run = promisify(execFile)
+  const said = await Promise.all(
+    machines.map((machine) => run('node', ['mod.ts', ...here(record, machine)], { cwd: ROOT })),
+  )
+  const ids = said.map(({ stdout }) => /^# Node ([0-9a-f]{64}) /.exec(stdout)?.[1])
+  writeFileSync(list, `${ids.join('\n')}\n`)
+  for (const [i, machine] of machines.entries()) {
+    const args = here(i === 0 ? first : others, machine)
+    nodes.push(await startOn('node', args, join(machine, 'data')))
+  }
+  assert.equal(
+    nodes.map(({ nodeId }) => nodeId),
+    ids,
+  )
+  const stranger = await startOn('node', ['--bootstrap', at])
+  const urls = nodes.map(({ url }) => url)
+  await untilHealth('all are linked with all', urls, DONE_WITHIN_MS, (healths) =>
+    healths.every(({ neighbours, mesh }) => neighbours === 2 && mesh.homes === 3),
+  )
+  await new Promise((resolve) => setTimeout(resolve, 2_000))
+  const all = await Promise.all([...nodes, stranger].map(({ url }) => healthOf(url)))
+  nodes.push(stranger)
+  assert.equal(
+    all.map(({ neighbours, mesh }) => [neighbours, mesh.homes]),
+    [
+      [2, 3],
+      [2, 3],
+      [2, 3],
+      [0, 1],
+    ],
+  )
+})
+
 test('where the DHT does not run, --dht-bootstrap is refused, with what to do there', async () => {
   const ends = await Promise.all(
     (['deno', 'bun'] as const).map((name) =>
@@ -100,6 +217,18 @@ test('where the DHT does not run, --dht-bootstrap is refused, with what to do th
 })
 
 test.run()
+
+/** What stands behind `npm start --` in the README's example, line by line. */
+function commandsOf(name: string): string[] {
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
+  const example = new RegExp(`<!-- example: ${name} -->\\s*\`\`\`sh\\n(.*?)\`\`\``, 's').exec(
+    readme,
+  )?.[1]
+  assert.ok(example, `README.md has a block marked "<!-- example: ${name} -->"`)
+  const lines = (example ?? '').trim().split('\n')
+  assert.ok(lines.length <= 10, 'in ten lines')
+  return lines.flatMap((line) => /^npm start (?:--silent )?-- (.+)$/.exec(line)?.[1] ?? [])
+}
 
 type Part = Pick<Health, 'nodeId' | 'neighbours' | 'edges' | 'mesh'>
 
@@ -139,12 +268,24 @@ async function finds(edge: Edge, others: readonly Edge[]): Promise<void> {
 
 function whole(all: readonly RuntimeNode[]) {
   const urls = all.map(({ url }) => url)
+  // Of one that has gone its neighbours alone hear at once; the others wait for its silence.
   return untilHealth('each knows all', urls, DONE_WITHIN_MS, (healths) =>
-    healths.every(({ neighbours, mesh }) => neighbours > 0 && mesh.homes === all.length),
+    healths.every(
+      ({ neighbours, mesh }) =>
+        neighbours > 0 && all.every(({ nodeId }) => mesh.runtimes[nodeId] !== undefined),
+    ),
   )
 }
 
 const since = (startMs: number): number => Math.round(performance.now() - startMs)
+
+async function freeTcpPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await new Promise<void>((resolve) => server.close(() => resolve()))
+  return port
+}
 
 async function freeUdpPort(port = 0): Promise<number> {
   const socket = createSocket('udp4').bind(port, '127.0.0.1')

@@ -1,7 +1,8 @@
 /** STUN in every node and TURN beside it: coturn's own clients, and what browsers are given and make of it. */
 
+import { execFileSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
-import { writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { turnFrom } from '../runtimes/turn.ts'
@@ -22,8 +23,9 @@ const nodes: RuntimeNode[] = []
 let coturn: Coturn | undefined
 let browser: Browser | undefined
 
-/** Neighbours are tried at each heartbeat, of which there is one in 10 s. */
-const PROBED_WITHIN_MS = 25_000
+/** Neighbours are tried a second after they have come, long before the first heartbeat. */
+const PROBED_WITHIN_MS = 8_000
+const folder = mkdtempSync(join(tmpdir(), 'signal-mesh-stun-'))
 const SECRET = 'a secret that the node and coturn share'
 /** Browsers gather no candidates of loopback. */
 const lan = Object.values(networkInterfaces())
@@ -35,7 +37,10 @@ const hasCoturn = ensureCoturn()
 test.before(async () => {
   browser = await launchBrowser()
 })
-test.after(() => browser?.close())
+test.after(async () => {
+  await browser?.close()
+  rmSync(folder, { recursive: true, force: true })
+})
 test.afterEach(async () => {
   for (const context of browser?.contexts() ?? []) await context.close()
   await Promise.all(nodes.splice(0).map((node) => node.stop()))
@@ -149,6 +154,41 @@ else {
     assert.equal([over.types, over.codes.includes(401)], [[], true])
   })
 
+  test('an edge is given TURN by UDP, TCP and TLS, and coturn takes it by each', async () => {
+    const [port, tlsPort] = [await freePort(), await freePort()]
+    const tls = { port: tlsPort, ...selfSigned() }
+    coturn = await startCoturn(lan, port, SECRET, tls)
+    const urls = [
+      `turn:${lan}:${port}?transport=udp`,
+      `turn:${lan}:${port}?transport=tcp`,
+      `turns:${lan}:${tlsPort}?transport=tcp`,
+    ]
+    const flags = urls.flatMap((url) => ['--turn-url', url])
+    const node = await start('node', [...secretFile(SECRET), ...flags])
+    const page = await visit(browser as Browser, node.url, { network: 'main', topic: 'room' })
+    const other = await visit(browser as Browser, node.url, { network: 'main', topic: 'room' })
+    await page.finds(other.id, node.nodeId)
+    assert.is(await page.connects(other.id), undefined)
+    const configs = await page.page.evaluate(() => rtcConfigs)
+    const given = configs.at(-1)?.used.iceServers?.filter(({ username }) => username) ?? []
+    assert.equal(
+      given.flatMap(({ urls }) => urls),
+      urls,
+    )
+    for (const server of given.slice(0, 2)) {
+      assert.equal([...new Set((await gather(node.url, [server], 'relay')).types)], ['relay'])
+    }
+    // No browser takes the certificate of a test.
+    const { username, credential } = given[2] as RTCIceServer
+    const who = ['-u', String(username), '-w', String(credential), '-p', String(tlsPort)]
+    const said = await runClient('turnutils_uclient', [
+      ...['-v', '-t', '-S', '-n', '1', '-m', '1', '-c'],
+      ...who,
+      ...['-e', '198.51.100.9', lan],
+    ])
+    assert.match(said, /allocate response received[\s\S]*success/)
+  })
+
   test('coturn as the README has it relays into no private, carrier or local network', async () => {
     const port = await freePort()
     coturn = await startCoturn(lan, port, SECRET)
@@ -194,7 +234,7 @@ async function named(url: string): Promise<string[]> {
 }
 
 function secretFile(secret: string): string[] {
-  const file = join(tmpdir(), `turn-secret-${process.pid}`)
+  const file = join(folder, 'turn.secret')
   writeFileSync(file, secret, { mode: 0o600 })
   return ['--turn-secret-file', file]
 }
@@ -260,6 +300,14 @@ async function callAlong(peer: string): Promise<string[]> {
   await edge.connect(peer, { topic: 'room' })
   Object.assign(globalThis, { ownId: edge.id, edge })
   return steps
+}
+
+/** A certificate and its key for coturn, in files. */
+function selfSigned(): { cert: string; key: string } {
+  const [cert, key] = [join(folder, 'turn.pem'), join(folder, 'turn.key')] as const
+  const args = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1', '-subj', '/CN=turn']
+  execFileSync('openssl', [...args, '-keyout', key, '-out', cert], { stdio: 'ignore' })
+  return { cert, key }
 }
 
 async function freePort(): Promise<number> {

@@ -3,6 +3,7 @@
 import { SignalMeshError } from '../src/errors.ts'
 import { isStunAt as isAt, isTurnUrl } from '../src/ice.ts'
 import {
+  CARRY_BYTES_PER_SECOND,
   MAX_CONTACT_URLS,
   MAX_ICE_TEXT_BYTES,
   MAX_NAME_BYTES,
@@ -42,6 +43,8 @@ export interface Config {
   readonly stunPublic: string | undefined
   readonly turnUrl: readonly string[]
   readonly turnSecretFile: string | undefined
+  readonly meshRelay: boolean
+  readonly meshRelayRate: number
   readonly data: string | undefined
   readonly tlsCert: string | undefined
   readonly tlsKey: string | undefined
@@ -63,6 +66,9 @@ export const DEFAULT_STUN_PORT = 3478
 
 /** As many as a flag names. */
 export const MAX_BOOTSTRAPS = 32
+/** Below this nothing gets through in time. */
+const MIN_CARRY_RATE = 1_000
+const ON_OFF: Readonly<Record<string, boolean>> = { on: true, off: false }
 const MAX_PROXIES = 32
 
 const port = { ...wholeNumber(0, 65_535), value: 'PORT' }
@@ -199,6 +205,19 @@ const FLAGS: Flags<Config> = {
     value: 'FILE',
     fallback: undefined,
     about: 'The secret of the TURN servers (static-auth-secret of coturn)',
+  },
+  meshRelay: {
+    takes: 'on or off',
+    read: (texts) => ON_OFF[texts.at(-1) ?? ''],
+    value: 'on|off',
+    fallback: true,
+    about: 'Whether it carries sealed bytes between edges that find no path. Default: on',
+  },
+  meshRelayRate: {
+    ...wholeNumber(MIN_CARRY_RATE, 999_999_999),
+    value: 'BYTES',
+    fallback: CARRY_BYTES_PER_SECOND,
+    about: `Bytes that it carries so in a second. Default: ${CARRY_BYTES_PER_SECOND}`,
   },
   data: {
     ...path,
@@ -351,7 +370,7 @@ function isProxy(text: string): boolean {
   return text === 'loopback' || isIpv4(text) || isIpv6(text)
 }
 
-function isUrl(text: string): boolean {
+export function isUrl(text: string): boolean {
   return /^(https?|wss?):\/\//i.test(text) && URL.canParse(text) && text.length <= MAX_URL_BYTES
 }
 
@@ -364,7 +383,7 @@ function isDomain(text: string): boolean {
 }
 
 /** A literal address: a name server cannot be looked up. */
-function isServer(text: string): boolean {
+export function isServer(text: string): boolean {
   const [, address = text, port = '53'] = /^(.+\]|[^:]+):(\d{1,5})$/.exec(text) ?? []
   const isAddress = isIpv4(address) || isIpv6(address.replace(/^\[(.*)\]$/, '$1'))
   return isAddress && Number(port) >= 1 && Number(port) <= 65_535

@@ -20,6 +20,22 @@ export interface LanOptions {
   readonly clock?: Clock
 }
 
+/** Multicast DNS, as far as it is used here; tests bring their own. */
+export interface Mdns {
+  on(event: 'error' | 'warning', take: (error: Error) => void): unknown
+  on(event: 'query', take: (packet: Packet) => void): unknown
+  on(event: 'response', take: (packet: Packet, from: { readonly address: string }) => void): unknown
+  respond(
+    packet: { readonly answers: readonly LanAnswer[] },
+    done: (error?: Error | null) => void,
+  ): void
+  query(
+    packet: { readonly questions: readonly { readonly name: string; readonly type: 'PTR' }[] },
+    done: (error?: Error | null) => void,
+  ): void
+  destroy(done: () => void): void
+}
+
 export interface Lan {
   close(): Promise<void>
 }
@@ -34,10 +50,13 @@ interface Packet {
   readonly additionals?: readonly LanAnswer[]
 }
 
-export function openLan(options: LanOptions): Lan {
+export function openLan(
+  options: LanOptions,
+  open: () => Mdns = multicastDns as unknown as () => Mdns,
+): Lan {
   const { selves, port, log, clock = systemClock } = options
   const heard = new Map<string, { readonly peer: FoundPeer; readonly atMs: number }>()
-  const mdns = multicastDns()
+  const mdns = open()
   let answeredAtMs = Number.NEGATIVE_INFINITY
   let hasFailed = false
   let said = ''
@@ -54,7 +73,7 @@ export function openLan(options: LanOptions): Lan {
     if (port === undefined || clock.monotonicMs() - answeredAtMs < LAN_ANSWER_MS) return
     answeredAtMs = clock.monotonicMs()
     const answers = lanAnswer(SERVICE, port, selves)
-    mdns.respond({ answers } as Parameters<typeof mdns.respond>[0], (error) => error && fail(error))
+    mdns.respond({ answers }, (error) => error && fail(error))
   }
 
   const tell = (): void => {

@@ -3,6 +3,7 @@
 import { asMeshError, type SignalMeshError } from '../src/errors.ts'
 import { jsonLine, makeLog } from '../src/log.ts'
 import type { Runtime } from '../src/runtime.ts'
+import { commandLines, commandOf } from './commands.ts'
 import { type Config, DEFAULT_PORT, helpText, parseConfig } from './config.ts'
 import type { Host } from './host.ts'
 import { EXIT_MS } from './limits.ts'
@@ -14,8 +15,10 @@ const TOLD_WRONG = 2
 
 export async function main(runtime: Runtime, host: Host): Promise<void> {
   try {
+    const command = commandOf(host.argv)
+    if (command) return host.exit(await command(runtime, { ...host, argv: host.argv.slice(1) }))
     const config = parseConfig(host.argv, host.env)
-    if (config.help) return end(host, helpText())
+    if (config.help) return end(host, `${helpText()}\n${commandLines()}`)
     if (config.version) return end(host, `${host.about.name} ${host.about.version}\n`)
     await run(config, runtime, host)
   } catch (error) {

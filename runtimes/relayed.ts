@@ -48,7 +48,7 @@ export async function joinThroughRelay(
   ground: RelayedGround = GROUND,
 ): Promise<Swarm> {
   const { clock, random } = ground
-  const relays = (options.relays ?? []).map(dhtUrl)
+  let relays = (options.relays ?? []).map(dhtUrl)
   if (relays.length === 0) throw new SignalMeshError('BAD_ARGUMENT', 'No DHT relay is named')
   const keyPair = relayKeyPair()
   const wanted = new Map<string, Uint8Array>()
@@ -86,6 +86,9 @@ export async function joinThroughRelay(
     forget: (key) => {
       wanted.delete(String(key))
       current?.forget(key)
+    },
+    useRelays: (urls) => {
+      relays = urls.map(dhtUrl)
     },
     close: async () => {
       closed = true

@@ -25,10 +25,12 @@ export interface Found {
   readonly peers: readonly FoundPeer[]
   /** DHT nodes as `host:port`. */
   readonly bootstrap: readonly string[]
+  /** URLs of nodes that lend their DHT. */
+  readonly relays: readonly string[]
   readonly members: readonly NodeId[]
 }
 
-export const NOTHING_FOUND: Found = { peers: [], bootstrap: [], members: [] }
+export const NOTHING_FOUND: Found = { peers: [], bootstrap: [], relays: [], members: [] }
 
 /** What may be used of records that others have written. */
 export function usable(
@@ -75,6 +77,7 @@ export function merged(taken: readonly MeshRecord[], members: readonly MeshRecor
   return {
     peers: [...peers.values()],
     bootstrap: [...new Set(taken.flatMap(({ bootstrap }) => bootstrap ?? []))],
+    relays: [...new Set(taken.flatMap(({ relay, url = [] }) => (relay ? url : [])))],
     members: [...new Set(members.flatMap(({ node }) => node ?? []))],
   }
 }

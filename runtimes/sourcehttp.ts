@@ -6,7 +6,7 @@ import type { LookupFunction } from 'node:net'
 import { SignalMeshError } from '../src/errors.ts'
 import type { DialOptions } from '../src/runtime.ts'
 import { SOURCE_TIMEOUT_MS } from './limits.ts'
-import { addressesOf } from './reach.ts'
+import { addressesOf, type LookUps } from './reach.ts'
 import { whyOf } from './why.ts'
 
 export interface Question extends DialOptions {
@@ -14,6 +14,8 @@ export interface Question extends DialOptions {
   readonly body?: string
   readonly maxBytes: number
   readonly timeoutMs?: number
+  /** Tests bring their own. */
+  readonly lookUps?: LookUps
 }
 
 export interface Reply {
@@ -42,7 +44,7 @@ export async function askHttp(url: string, question: Question): Promise<Reply> {
 
 async function exchange(url: string, question: Question, signal: AbortSignal): Promise<Reply> {
   const { body, maxBytes } = question
-  const addresses = await addressesOf(url, question)
+  const addresses = await addressesOf(url, question, question.lookUps)
   signal.throwIfAborted()
   // What was checked is what is asked, whatever the name leads to by now.
   const lookup: LookupFunction = (_, { all }, done) => {

@@ -1,6 +1,6 @@
 /** Keeps what sources say: asks each in the background, again and again, and remembers the last good list. */
 
-import { type Clock, systemClock } from '../src/clock.ts'
+import { type Clock, repeat, systemClock } from '../src/clock.ts'
 import { asMeshError } from '../src/errors.ts'
 import { MAX_REMEMBERED_URLS } from '../src/limits.ts'
 import type { Log } from '../src/log.ts'
@@ -115,12 +115,11 @@ export async function openSources(options: SourcesOptions): Promise<Sources> {
     const before = kept.get(LAST_RUN) ?? []
     const others = before.filter(({ node }) => !near.some((record) => record.node === node))
     keep(LAST_RUN, [...near, ...others].slice(0, MAX_REMEMBERED_URLS))
-    cancels.set(LAST_RUN, clock.after(REMEMBER_MS, remember))
   }
 
   tell()
   for (const source of sources) attend(source)
-  cancels.set(LAST_RUN, clock.after(REMEMBER_MS, remember))
+  cancels.set(LAST_RUN, repeat(clock, REMEMBER_MS, remember))
   return {
     close: async () => {
       if (!closed) remember()

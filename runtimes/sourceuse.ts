@@ -1,6 +1,6 @@
 /** What sources say, put to use: peers to link to, DHT nodes to begin at, an allow-list. */
 
-import { systemClock } from '../src/clock.ts'
+import { type Clock, systemClock } from '../src/clock.ts'
 import { asMeshError } from '../src/errors.ts'
 import type { NodeId } from '../src/identity.ts'
 import type { Log } from '../src/log.ts'
@@ -24,6 +24,9 @@ export interface FindingOptions {
   readonly log: Log
   /** The allow-list, where it is the registry's: kept in step with it. */
   readonly listed: Set<NodeId> | undefined
+  readonly clock?: Clock
+  /** The address of a DHT node that a record names; `undefined` if it may not be used, or has none. */
+  readonly look?: (at: string) => Promise<string | undefined>
 }
 
 export interface Finding {
@@ -39,7 +42,11 @@ export interface Listening {
   readonly port: number
   readonly selves: readonly LanSelf[]
   onBootstrap(bootstrap: readonly string[]): void
+  /** Takes nodes that lend their DHT; their names led nowhere local when they were looked up. */
+  onRelays(urls: readonly string[]): void
 }
+
+const GOOD_OR_NOT = [() => true, () => false] as const
 
 /** What the servers of the public DHT are, and who they see. */
 const PUBLIC_DHT =
@@ -54,13 +61,16 @@ export function seeksOthers(config: Config): boolean {
 
 /** Begins with what was kept; waits for nobody. */
 export async function openFinding(options: FindingOptions): Promise<Finding> {
-  const { config, nodes, log, listed } = options
+  const { config, nodes, log, listed, clock = systemClock } = options
+  const { look = (at: string) => checked(at, config, log) } = options
   let found = NOTHING_FOUND
   let near: readonly FoundPeer[] = []
   let lan: Lan | undefined
   let own: Listening | undefined
   let cancelLook = (): void => {}
+  let cancelRelays = (): void => {}
   let lastBootstrap = ''
+  let lastRelays = ''
   let round = 0
   let opening: Promise<void> | undefined
   let closed = false
@@ -87,22 +97,46 @@ export async function openFinding(options: FindingOptions): Promise<Finding> {
     round += 1
     const mine = round
     if (!own || found.bootstrap.length === 0) return
-    const looked = await Promise.all(found.bootstrap.map((at) => checked(at, config, log)))
+    const looked = await Promise.all(found.bootstrap.map(look))
     if (mine !== round) return
     const addresses = looked.filter((at) => at !== undefined)
     if (addresses.length < looked.length) {
-      cancelLook = systemClock.after(NAMES_AGAIN_MS, () => void useBootstrap())
+      cancelLook = clock.after(NAMES_AGAIN_MS, () => void useBootstrap())
     }
     if (addresses.length === 0 || addresses.join() === lastBootstrap) return
     lastBootstrap = addresses.join()
     own.onBootstrap(addresses)
   }
 
+  const useRelays = async (): Promise<void> => {
+    const { relays } = found
+    if (!own || relays.length === 0) return
+    const { allowPrivate } = config
+    const looked = await Promise.all(
+      relays.map((url) => addressesOf(url, { allowPrivate }).then(...GOOD_OR_NOT)),
+    )
+    const good = relays.filter((_, i) => looked[i])
+    if (closed || relays !== found.relays) return
+    cancelRelays()
+    if (good.length < relays.length) {
+      cancelRelays = clock.after(NAMES_AGAIN_MS, () => void useRelays())
+    }
+    if (good.length === 0) return
+    if (good.join() === lastRelays) return
+    lastRelays = good.join()
+    own.onRelays(good)
+  }
+
+  const useDht = (): void => {
+    void useBootstrap()
+    void useRelays()
+  }
+
   const onFound = (next: Found): void => {
     found = next
     usePeers()
     useMembers()
-    void useBootstrap()
+    useDht()
   }
 
   if (config.publicDht) log.info(PUBLIC_DHT, {})
@@ -114,6 +148,7 @@ export async function openFinding(options: FindingOptions): Promise<Finding> {
         allowPrivate: config.allowPrivate,
         refreshMs: config.refresh * 1000,
         near: () => nodes.flatMap((node) => node.nearHomes()),
+        clock,
         onFound,
       })
     : undefined
@@ -121,16 +156,12 @@ export async function openFinding(options: FindingOptions): Promise<Finding> {
   return {
     listening: (listening) => {
       own = listening
-      void useBootstrap()
+      useDht()
       if (!config.lan) return
       const isOpen = !/^(127\.|localhost$|::1$)/.test(config.host)
-      if (!isOpen) log.info('Looks in the local network, but is not found: add --host 0.0.0.0', {})
-      if (isOpen && config.tlsCert !== undefined) {
-        log.info(
-          'Looks in the local network, but is not found: no certificate names an address',
-          {},
-        )
-      }
+      const isHeard = isOpen && config.tlsCert === undefined
+      const lacks = isOpen ? 'no --tls-cert, which names no address' : '--host 0.0.0.0'
+      if (!isHeard) log.info('Looks in the local network, but is not found there itself', { lacks })
       const { selves, port } = listening
       const options = { selves, log, onFound: useNear, ...(isHeard && { port }) }
       // The package is loaded by who asks for it alone.
@@ -144,6 +175,7 @@ export async function openFinding(options: FindingOptions): Promise<Finding> {
       closed = true
       round += 1
       cancelLook()
+      cancelRelays()
       await opening
       await Promise.all([sources?.close(), lan?.close()])
     },
@@ -157,7 +189,6 @@ function sourcesOf({ registry, dns, dnsServer, allowPrivate }: Config): readonly
   ]
 }
 
-/** The address of a DHT node that a record names; `undefined` if it may not be used, or has none. */
 async function checked(at: string, config: Config, log: Log): Promise<string | undefined> {
   const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(at) ?? []
   try {

@@ -86,6 +86,10 @@ export async function startNode(
         members,
         lendsDht: config.dhtRelay,
         ...(turn && { turn }),
+        carry: {
+          on: config.meshRelay,
+          bytesPerSecond: Math.floor(config.meshRelayRate / config.network.length),
+        },
         assets,
         onFatal: (error) => {
           stopped.add(network)
@@ -113,7 +117,7 @@ export async function startNode(
     }
     stun = await openStun(stunAt, runtime, config, log, new URL(urls[0] as string).hostname)
     const sharing = {}
-    const joinAll = async (found: readonly string[]): Promise<void> => {
+    const joinAll = async (found: Pick<Config, 'bootstrap' | 'relay'>): Promise<void> => {
       for (const [i, node] of nodes.entries()) {
         const network = config.network[i] as string
         const swarm = await join(node, network, runtime, config, logOf(network), sharing, found)
@@ -122,7 +126,7 @@ export async function startNode(
         else swarms.push(swarm)
       }
     }
-    await joinAll([])
+    await joinAll({ bootstrap: [], relay: [] })
     let joining = Promise.resolve()
     finding.listening({
       port: running.port,
@@ -135,10 +139,20 @@ export async function startNode(
         if (closing || config.noDht || config.relay.length > 0 || !runtime.offerBootstrap) return
         joining = joining
           .then(async () => {
-            if (swarms.length === 0) return joinAll(found)
+            if (swarms.length === 0) return joinAll({ bootstrap: found, relay: [] })
             for (const swarm of swarms) swarm.useBootstrap?.([...bootstrapsOf(config), ...found])
           })
           .catch((error: unknown) => log.warn('Cannot join the DHT that records name', { error }))
+      },
+      onRelays: (found) => {
+        // Those of flags come first, and who can be on a DHT itself needs none.
+        if (closing || config.noDht || config.relay.length > 0 || runtime.offerBootstrap) return
+        joining = joining
+          .then(async () => {
+            if (swarms.length === 0) return joinAll({ bootstrap: [], relay: found })
+            for (const swarm of swarms) swarm.useRelays?.(found)
+          })
+          .catch((error: unknown) => log.warn('Cannot join a DHT by relays of records', { error }))
       },
     })
     const built = files.has('demo/index.html')
@@ -225,10 +239,11 @@ async function join(
   config: Config,
   log: Log,
   sharing: object,
-  found: readonly string[],
+  found: Pick<Config, 'bootstrap' | 'relay'>,
 ): Promise<Swarm | undefined> {
-  const bootstrap = [...bootstrapsOf(config), ...found]
-  const { noDht, relay, publicDht } = config
+  const bootstrap = [...bootstrapsOf(config), ...found.bootstrap]
+  const { noDht, publicDht } = config
+  const relay = [...config.relay, ...found.relay]
   if (noDht || (bootstrap.length + relay.length === 0 && !publicDht)) return undefined
   const swarm = await runtime.join({
     topic: meshTopic(network),
@@ -236,7 +251,7 @@ async function join(
     bootstrap,
     isPublic: publicDht,
     sharing,
-    relays: config.relay,
+    relays: relay,
     port: config.dhtPort,
     ...(config.dhtHost !== undefined && { host: config.dhtHost }),
     onLink: (link, info) => node.addLink(link, info),

@@ -61,7 +61,8 @@ export interface Carry {
   /** An edge here agrees to be carried with a peer. @throws SignalMeshError why not */
   begin(session: Session, place: CarryPlace): void
   end(session: Session, place: CarryPlace): void
-  fromEdge(session: Session, frame: Uint8Array): void
+  /** False for a frame that it has no use for. @throws SignalMeshError `BAD_FRAME` */
+  fromEdge(session: Session, frame: Uint8Array): boolean
   fromNode(frame: Uint8Array, node: NodeId): void
   /** The session is over. */
   left(session: Session): void
@@ -78,7 +79,7 @@ export const NO_CARRY: Carry = {
     throw carriesNot()
   },
   end: () => undefined,
-  fromEdge: () => undefined,
+  fromEdge: () => false,
   fromNode: () => undefined,
   left: () => undefined,
   sweep: () => undefined,
@@ -103,6 +104,8 @@ interface Slot {
 
 /** What a frame counts beside its bytes. */
 export const CARRY_COST_BYTES = 256
+/** What has to be left of a day's bytes and minutes to begin, so that it is not for seconds. */
+const BEGIN_SHARE = 1 / 64
 /** An honest edge sends a window ahead, and some words beside. */
 const MAX_QUEUE_BYTES = 2 * CARRY_WINDOW_BYTES
 
@@ -146,20 +149,22 @@ export function createCarry(options: CarryOptions): Carry {
     }
   }
 
-  const push = (slot: Slot, way: 'out' | 'in', frame: Uint8Array): void => {
+  const push = (slot: Slot, way: 'out' | 'in', frame: Uint8Array): boolean => {
     const queue = slot[way]
     const number = carriedNumber(frame)
     // It waits already; an edge that hears nothing for long sends again.
-    if (queue.frames.has(number)) return
+    if (queue.frames.has(number)) return false
     queue.frames.set(number, frame)
     queue.bytes += costOf(frame)
     if (queue.bytes > MAX_QUEUE_BYTES) {
       refused += queue.frames.size
       refuse(slot, new SignalMeshError('TOO_MANY', 'More was sent than the peer has taken'))
-      return
+      return true
     }
     waiting.set(`${way} ${keyOf(slot.session.peer, slot.place)}`, { slot, way })
-    pump()
+    // Where others wait for their turn already, it comes with theirs: many small frames cost no more looks.
+    if (!cancelTimer) pump()
+    return true
   }
 
   /** Who takes the slot's next frame; undefined where nobody can for now. */
@@ -170,11 +175,15 @@ export function createCarry(options: CarryOptions): Carry {
     if (other) return takerAt(other)
     const home = options.homeOf(peer)
     // Its edge here has not agreed, or has gone: nobody will take it, and its sender sends again.
-    if (home === undefined || home === self) return () => void (refused += 1)
+    if (home === undefined || home === self) return ignore
     const waitingBytes = options.waitingBytes(home)
     if (waitingBytes === undefined) reach(slot, home)
     else if (waitingBytes < CARRY_AHEAD_BYTES) return (frame) => void options.send(home, frame)
     return undefined
+  }
+
+  const ignore = (): void => {
+    refused += 1
   }
 
   const takerAt = ({ session }: Slot): ((frame: Uint8Array) => void) | undefined =>
@@ -239,7 +248,7 @@ export function createCarry(options: CarryOptions): Carry {
       checkRoom(session, place)
       const group = addressGroup(session.remoteAddress)
       const mine = allowances(caps, session.peer, place.peer, group)
-      const over = caps.over(mine, clock.monotonicMs())
+      const over = caps.over(mine, clock.monotonicMs(), BEGIN_SHARE)
       if (over) throw over
       slots.set(key, {
         session,
@@ -260,8 +269,9 @@ export function createCarry(options: CarryOptions): Carry {
       carriedFromKey(frame).set(session.peerKey)
       const place = { peer: carriedTo(frame), connection: carriedConnection(frame) }
       const slot = slots.get(keyOf(session.peer, place))
-      if (slot?.session === session) push(slot, 'out', frame.slice())
-      else refused += 1
+      if (slot?.session === session) return push(slot, 'out', frame.slice())
+      refused += 1
+      return false
     },
     fromNode: (frame, node) => {
       checkCarried(frame)

@@ -31,8 +31,8 @@ export interface CarryCaps {
   mayNow(all: readonly Allowance[], nowMs: number): boolean
   count(all: readonly Allowance[], nowMs: number, bytes: number): void
   countMinutes(all: readonly Allowance[], nowMs: number, minutes: number): void
-  /** Why no more is carried, if a day's bytes or minutes are used up. */
-  over(all: readonly Allowance[], nowMs: number): SignalMeshError | undefined
+  /** Why no more is carried, if less than this share of a day's bytes or minutes is left. */
+  over(all: readonly Allowance[], nowMs: number, share?: number): SignalMeshError | undefined
 }
 
 const DAY_SECONDS = 24 * 60 * 60
@@ -82,10 +82,10 @@ export function createCarryCaps(bytesPerSecond: number): CarryCaps {
     countMinutes: (all, nowMs, minutes) => {
       for (const one of all) spend(one.minutes, nowMs, minutes)
     },
-    over: (all, nowMs) => {
+    over: (all, nowMs, share = 0) => {
+      const isOver = (bucket: Bucket): boolean => fill(bucket, nowMs, share * bucket.burst) > 0
       for (const { of, bytes, minutes } of all) {
-        const what =
-          fill(bytes, nowMs, 0) > 0 ? 'bytes' : fill(minutes, nowMs, 0) > 0 ? 'minutes' : undefined
+        const what = isOver(bytes) ? 'bytes' : isOver(minutes) ? 'minutes' : undefined
         if (!what) continue
         const text = `This node has carried the day's ${what} ${of}`
         return new SignalMeshError('RATE_LIMITED', text)

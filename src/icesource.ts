@@ -12,8 +12,10 @@ import {
   MAX_STUN_OFFERED,
   MAX_STUN_PROBES,
   STUN_ANSWER_MS,
+  STUN_LINKED_MS,
   STUN_PROBE_MAX_MS,
   STUN_PROBE_MS,
+  STUN_RESEND_MS,
 } from './limits.ts'
 import type { Neighbours } from './neighbours.ts'
 import type { UdpAddress } from './runtime.ts'
@@ -46,9 +48,13 @@ export interface Stuns {
   use(port: StunPort): void
   /** Takes a datagram that came to the port. */
   receive(datagram: Uint8Array, from: UdpAddress): void
+  /** A neighbour has come. */
+  linked(): void
   /** Probes neighbours whose time has come. */
   sweep(): void
   offer(): IceOffer
+  /** Its port is about to be closed. */
+  close(): void
   readonly at: string | undefined
 }
 
@@ -81,7 +87,11 @@ export function createStuns({ clock, directory, neighbours }: StunsOptions): Stu
     const asked = toHex(id)
     entry.id = asked
     entry.nextAtMs = clock.monotonicMs() + entry.waitMs
-    port?.send(stunRequest(id), place)
+    const send = (): void => {
+      if (entry.id === asked) port?.send(stunRequest(id), place)
+    }
+    send()
+    for (const afterMs of [STUN_RESEND_MS, 3 * STUN_RESEND_MS]) clock.after(afterMs, send)
     clock.after(STUN_ANSWER_MS, () => {
       if (entry.id !== asked) return
       entry.id = undefined
@@ -101,6 +111,22 @@ export function createStuns({ clock, directory, neighbours }: StunsOptions): Stu
     }
   }
 
+  const sweep = (): void => {
+    for (const node of probed.keys()) if (!placeOf(node)) probed.delete(node)
+    if (!port) return
+    let probes = 0
+    for (const node of neighbours.ids) {
+      const place = placeOf(node)
+      if (!place || probes >= MAX_STUN_PROBES) continue
+      const before = probed.get(node)
+      const entry = before && isSame(before.place, place) ? before : unprobed(place)
+      probed.set(node, entry)
+      if (entry.nextAtMs > clock.monotonicMs()) continue
+      probes += 1
+      probe(place, entry)
+    }
+  }
+
   return {
     use: (own) => {
       port = own
@@ -114,20 +140,10 @@ export function createStuns({ clock, directory, neighbours }: StunsOptions): Stu
       const reply = answer(datagram, from)
       if (reply) port?.send(reply, from)
     },
-    sweep: () => {
-      for (const node of probed.keys()) if (!placeOf(node)) probed.delete(node)
-      if (!port) return
-      let probes = 0
-      for (const node of neighbours.ids) {
-        const place = placeOf(node)
-        if (!place || probes >= MAX_STUN_PROBES) continue
-        const before = probed.get(node)
-        const entry = before && isSame(before.place, place) ? before : unprobed(place)
-        probed.set(node, entry)
-        if (entry.nextAtMs > clock.monotonicMs()) continue
-        probes += 1
-        probe(place, entry)
-      }
+    linked: () => void clock.after(STUN_LINKED_MS, sweep),
+    sweep,
+    close: () => {
+      port = undefined
     },
     offer: () => {
       const alive = [...probed.values()].filter((one) => one.alive)

@@ -20,13 +20,22 @@ export interface Identity {
 }
 
 /**
- * The identity of a seed; without one, a new identity.
+ * A seed for an identity: this one if it is one, or a new one.
  * @throws SignalMeshError `BAD_ARGUMENT` if the seed is not 32 bytes.
  */
-export function makeIdentity(seed: Uint8Array = randomBytes(SEED_BYTES)): Identity {
+export function checkSeed(seed: Uint8Array = randomBytes(SEED_BYTES)): Uint8Array {
   if (!(seed instanceof Uint8Array) || seed.length !== SEED_BYTES) {
     throw new SignalMeshError('BAD_ARGUMENT', `An identity is ${SEED_BYTES} bytes of seed`)
   }
+  return seed
+}
+
+/**
+ * The identity of a seed; without one, a new identity.
+ * @throws SignalMeshError `BAD_ARGUMENT` if the seed is not 32 bytes.
+ */
+export function makeIdentity(given?: Uint8Array): Identity {
+  const seed = checkSeed(given)
   const keys = signingKeyPair(seed)
   return { id: toHex(keys.publicKey), seed: seed.slice(), keys }
 }

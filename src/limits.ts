@@ -316,10 +316,10 @@ export const STUN_TOTAL_BURST: number = 10_000
 
 /** Bytes per second that a node carries in all, unless told otherwise: a third of a 100 Mbit/s line. */
 export const CARRY_BYTES_PER_SECOND: number = 4 * 1024 * KIB
-/** For one address (IPv6: one /64): a quarter of that. */
-export const CARRY_ADDRESS_BYTES_PER_SECOND: number = 1024 * KIB
-/** For one pair of edges: a file of 10 MB in 20 seconds; who wants more sets up a TURN server. */
-export const CARRY_PAIR_BYTES_PER_SECOND: number = 512 * KIB
+/** For one address (IPv6: one /64): half of that. */
+export const CARRY_ADDRESS_BYTES_PER_SECOND: number = 2 * 1024 * KIB
+/** For one pair of edges: a file of 10 MB in ten seconds; who wants more sets up a TURN server. */
+export const CARRY_PAIR_BYTES_PER_SECOND: number = 1024 * KIB
 /** Bytes that a node carries in a day in all: a fifth of what its rate allows, 2 TB a month. */
 export const CARRY_DAY_BYTES: number = 64 * 1024 * 1024 * KIB
 /** For one address: a sixteenth of that. */
@@ -409,7 +409,7 @@ export const MAX_WAITING_BYTES: number = 8 * 1024 * KIB
 /** What a peer may send ahead of what is read: 20 MB/s over 100 ms, and 8,000 empty messages. */
 export const CHANNEL_WINDOW_BYTES: number = 2 * KIB * KIB
 
-/** What is carried and not acknowledged, which homes may have to hold: 512 KiB/s over a round trip of 250 ms. */
+/** What is carried and not acknowledged, which homes may have to hold: 1 MiB/s over a round trip of 125 ms. */
 export const CARRY_WINDOW_BYTES: number = 128 * KIB
 /** Carried frames wait while this much waits on a socket or link, so that a signal never stands behind more. */
 export const CARRY_AHEAD_BYTES: number = 32 * KIB
@@ -518,6 +518,10 @@ export const BUSY_RETRY_MS: number = 500
 export const STUN_PROBE_MS: number = 1 * MINUTE_MS
 /** One that did not is waited for twice as long each time, up to this: most such will never answer. */
 export const STUN_PROBE_MAX_MS: number = 16 * MINUTE_MS
+/** A probe is sent again after this long, and once more after twice that (RFC 8489, section 6.2.1): a lost datagram is no dead server. */
+export const STUN_RESEND_MS = 500
+/** A new neighbour's STUN is tried so soon: its head, which says where that is, comes with the link. */
+export const STUN_LINKED_MS: number = 1 * SECOND_MS
 /** A probe not answered by then has failed. */
 export const STUN_ANSWER_MS: number = 3 * SECOND_MS
 /** An edge asks again for servers for ICE after this long, or when those it has run out. */
@@ -548,7 +552,11 @@ export const RTC_AWAY_MS: number = 30 * SECOND_MS
 export const RECOVERY_MS: number = 2 * MINUTE_MS
 /** ICE is restarted again if there is no path by then: most paths are found within five seconds. */
 export const RESTART_AGAIN_MS: number = 8 * SECOND_MS
-/** STUN and TURN that have not answered by then count as silent, and the peer is told what is known here. */
+/** A browser that names no failures and gathered for so long waited for servers that are silent: others answer in a second. */
+export const ICE_SILENT_MS: number = 4 * SECOND_MS
+/** By then each browser has given up a server that is silent: they do after 8 to 10 s. */
+export const ICE_OVER_MS: number = 12 * SECOND_MS
+/** Two that have found no path without a relay by then tell each other what they see of their networks, and again if that changes. */
 export const FACTS_AFTER_MS: number = 5 * SECOND_MS
 /** An answered call that is not open by then asks the homes to carry, while ICE goes on: what finds a path does in a second or two. */
 export const CARRY_AFTER_MS: number = 2_500
@@ -558,7 +566,9 @@ export const CARRY_TURN_MS = 10
 export const CARRY_SILENT_MS: number = 10 * SECOND_MS
 /** And ends when nothing comes, or nothing of what was sent has come, by then: a home lost and found takes half of it. */
 export const CARRY_DEAD_MS: number = 40 * SECOND_MS
-/** A carried connection whose ICE has failed tries anew after this long, and twice as long each time. */
+/** A carried connection whose ICE has come to nothing by then, though it has not failed, tries anew. */
+export const RTC_STUCK_MS: number = 30 * SECOND_MS
+/** One whose ICE has failed tries anew after this long, and twice as long each time. */
 export const RTC_ANEW_MS: number = 10 * SECOND_MS
 /** Up to this: networks change, and a try costs some hundred packets. */
 export const RTC_ANEW_MAX_MS: number = 5 * MINUTE_MS

@@ -156,7 +156,10 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     }),
     onSignal: (frame, from) => forward.fromNode(frame, from),
     ...(options.carry?.on !== false && { onCarry: (frame, from) => carry.fromNode(frame, from) }),
-    onLinked: (node) => forward.linked(node),
+    onLinked: (node) => {
+      forward.linked(node)
+      stuns.linked()
+    },
     onUnlinked: (node) => {
       if (!stopping) forward.unlinked(node)
     },
@@ -270,6 +273,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     stopping = true
     stopBeating()
     stopKeeping?.()
+    stuns.close()
     const bye = new SignalMeshError('GOING_AWAY', 'This node is stopping')
     // First, for edges hear of nothing once their sessions have ended.
     forward.close()

@@ -73,9 +73,9 @@ function readRecord(item: unknown, nowMs: number): MeshRecord | undefined {
   const nested = objectOf(fields['signal']) ?? {}
   const { active = nested['active'], url = nested['url'] } = fields
   const { bootstrap = nested['bootstrap'], nodeId = nested['nodeId'] } = fields
-  const { network = nested['network'] } = fields
+  const { network = nested['network'], relay = nested['relay'] } = fields
   if (active !== undefined && active !== true && active !== 'true') return undefined
-  return recordOf({ url, bootstrap, node: nodeId, network })
+  return recordOf({ url, bootstrap, relay, node: nodeId, network })
 }
 
 /** Attributes by their keys; lists may hold nulls. */

@@ -12,6 +12,8 @@ export interface MeshRecord {
   readonly url?: string
   /** A node of the DHT, as `host:port`. */
   readonly bootstrap?: string
+  /** Whether it lends its DHT, at that URL, to nodes that cannot be on one. */
+  readonly relay?: true
   readonly node?: NodeId
   /** The id of the network that it serves, in hex; without it, whichever is meant. */
   readonly network?: string
@@ -31,7 +33,8 @@ export function txtName(domain: string): string {
 
 /** The record of these fields; `undefined` if one of them is wrong, or none is there. */
 export function recordOf(fields: Readonly<Record<string, unknown>>): MeshRecord | undefined {
-  const { url, bootstrap, node, network } = fields
+  const { url, bootstrap, relay, node, network } = fields
+  if (relay !== undefined && !/^(true|false)$/.test(String(relay))) return undefined
   if (url !== undefined && !isNodeUrl(url)) return undefined
   if (bootstrap !== undefined && !isHostPort(bootstrap)) return undefined
   if (node !== undefined && !isKey(node)) return undefined
@@ -40,6 +43,7 @@ export function recordOf(fields: Readonly<Record<string, unknown>>): MeshRecord 
   return {
     ...(url !== undefined && { url: url.replace(/^ws/i, 'http') }),
     ...(bootstrap !== undefined && { bootstrap }),
+    ...(url !== undefined && String(relay) === 'true' && { relay: true as const }),
     ...(node !== undefined && { node: node.toLowerCase() }),
     ...(network !== undefined && { network: network.toLowerCase() }),
   }
@@ -74,7 +78,7 @@ export function readTxt(text: string): MeshRecord | undefined {
 }
 
 export function txtOf(record: MeshRecord): string {
-  const words = (['url', 'bootstrap', 'node', 'network'] as const).flatMap((key) =>
+  const words = (['url', 'bootstrap', 'relay', 'node', 'network'] as const).flatMap((key) =>
     record[key] === undefined ? [] : [`${key}=${record[key]}`],
   )
   return [TXT_MARK, ...words].join(' ')

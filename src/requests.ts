@@ -43,10 +43,11 @@ export function serveEdge(session: Session, host: SessionHost): Serve {
         r.end()
         return encodeIce(host.ice(session))
       case EDGE_METHOD.carry:
+        if (!host.carry) throw noSuchMethod()
         host.carry.begin(session, decodePlace(body))
         return NOTHING
       case EDGE_METHOD.uncarry:
-        host.carry.end(session, decodePlace(body))
+        host.carry?.end(session, decodePlace(body))
         return NOTHING
       default:
         throw noSuchMethod()

@@ -128,6 +128,8 @@ export interface Swarm {
   forget(dhtKey: Uint8Array): void
   /** Goes by these bootstrap nodes from now on; only where the DHT itself runs. */
   useBootstrap?(bootstrap: readonly string[]): void
+  /** Goes on to these DHT relays when the one in use ends. */
+  useRelays?(urls: readonly string[]): void
   close(): Promise<void>
 }
 

@@ -52,8 +52,8 @@ export interface SessionHost extends ProofOptions {
   watch(session: Session, tag: string): void
   unwatch(session: Session, tag: string): void
   signal(session: Session, frame: Uint8Array): void
-  /** What passes between edges without a path of their own. */
-  readonly carry: Pick<Carry, 'isOn' | 'begin' | 'end' | 'fromEdge'>
+  /** What passes between edges without a path of their own; without it nothing does. */
+  readonly carry?: Pick<Carry, 'isOn' | 'begin' | 'end' | 'fromEdge'>
   /** STUN servers, for anybody who comes. */
   stun(): IceOffer
   /** TURN servers, with credentials for an edge that has proved itself. */
@@ -87,7 +87,7 @@ export function runSession(
   const challenge = randomBytes(HASH_BYTES)
   const hello = encodeHello({
     versions: [PROTOCOL_VERSION],
-    features: featuresOf(host.carry.isOn),
+    features: featuresOf(host.carry?.isOn ?? false),
     nodeKey: host.identity.keys.publicKey,
     networks: [host.networkId],
     challenge,
@@ -168,7 +168,7 @@ export function runSession(
       const tooMany = tooManyOf(signals, 'signals')
       if (tooMany) refuseSignal(frame, tooMany)
       else host.signal(session, frame)
-    } else if (frame[0] === FRAME.carry) host.carry.fromEdge(session, frame)
+    } else if (frame[0] === FRAME.carry) countCarried(frame)
     else if (frame[0] === FRAME.rpc) {
       const tooMany = tooManyOf(requests, 'requests')
       const serve = tooMany ? () => Promise.reject(tooMany) : serveEdge(session, host)
@@ -184,6 +184,14 @@ export function runSession(
     const error = new SignalMeshError('RATE_LIMITED', `Too many ${what}`, { retryAfterMs })
     if (take(refusals, clock.monotonicMs()) > 0) throw error
     return error
+  }
+
+  /** What was under way when the home stopped carrying is let be; not so who goes on. */
+  const countCarried = (frame: Uint8Array): void => {
+    if (host.carry?.fromEdge(session, frame)) return
+    const retryAfterMs = take(refusals, clock.monotonicMs())
+    if (retryAfterMs === 0) return
+    throw new SignalMeshError('RATE_LIMITED', 'Too much that is not carried', { retryAfterMs })
   }
 
   const refuseSignal = (frame: Uint8Array, error: SignalMeshError): void => {

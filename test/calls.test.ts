@@ -388,7 +388,7 @@ test('an attempt whose candidates lead nowhere says that no path was found', asy
       return { ...rtc, take: (item) => item.kind === 'description' && rtc.take(item) }
     }
   }
-  const met = await meet({ rtcOfB: deaf })
+  const met = await meet({ rtcOfB: deaf, a: { meshRelay: false } })
   const error = await failure(met.mesh, met.a.connect(met.b.id, ROOM))
   assert.is(error.code, 'TIMEOUT')
   assert.match(error.message, /answered, but no path/)

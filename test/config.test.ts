@@ -18,6 +18,10 @@ const SETTINGS: readonly [keyof Config, unknown, string, unknown][] = [
   ['dhtHost', undefined, '127.0.0.1', '127.0.0.1'],
   ['relay', [], 'wss://a.example, http://b.example/x', ['wss://a.example', 'http://b.example/x']],
   ['data', undefined, './data', './data'],
+  ['registry', [], 'http://localhost:9473/api', ['http://localhost:9473/api']],
+  ['dns', [], 'mesh.example, b.example.', ['mesh.example', 'b.example.']],
+  ['dnsServer', [], '192.0.2.1,[::1]:53,::1', ['192.0.2.1', '[::1]:53', '::1']],
+  ['refresh', 600, '60', 60],
   [
     'publicUrl',
     [],
@@ -94,6 +98,21 @@ const MISTAKES: readonly [readonly string[], string][] = [
   [
     ['--members-only'],
     'Flag --members-only keeps out all but listed nodes; list them in a file and give it by --members FILE',
+  ],
+  [['--registry', 'ws://a'], 'Flag --registry takes up to 8 http or https URLs, not "ws://a"'],
+  [['--dns', 'a b'], 'Flag --dns takes up to 8 domains, not "a b"'],
+  [
+    ['--dns-server', 'a.example'],
+    'Flag --dns-server takes up to 8 addresses, each with :port or without, not "a.example"',
+  ],
+  [['--refresh', '0'], 'Flag --refresh takes a whole number from 1 to 86400, not "0"'],
+  ...['--no-dht', '--relay=https://a'].map((flag): [readonly string[], string] => [
+    ['--public-dht', flag],
+    'Flag --public-dht goes neither with --no-dht nor with --relay: a relay is on a DHT of its own choice',
+  ]),
+  [
+    ['--members', 'registry'],
+    'Flag --members registry lists the nodes of a registry; name it by --registry URL (a file of that name is ./registry)',
   ],
   [['--members'], 'Flag --members takes a path; none is given'],
   [['--log-level', 'loud'], 'Flag --log-level takes debug, info, warn, error, not "loud"'],
@@ -175,6 +194,12 @@ test('says file, line and what is allowed where the members file is wrong', asyn
   )
 })
 
+test('the list of a registry is empty until that answers, and has its room all the same', async () => {
+  const config = { members: 'registry', membersOnly: true }
+  const { listed, only, reserves } = await readMembers(config, { readText: fail })
+  assert.equal([listed.size, only, reserves], [0, true, true])
+})
+
 test('certificate and key come together', () => {
   const { tlsCert, tlsKey } = parseConfig(['--tls-cert', 'c.pem'], { SIGNAL_MESH_TLS_KEY: 'k.pem' })
   assert.equal([tlsCert, tlsKey], ['c.pem', 'k.pem'])
@@ -205,6 +230,8 @@ test('the help lists every flag', () => {
     'membersOnly',
     'tlsCert',
     'tlsKey',
+    'lan',
+    'publicDht',
     'version',
     'help',
   ]

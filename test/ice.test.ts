@@ -10,7 +10,9 @@ import {
   ICE_AGAIN_MS,
   ICE_REFRESH_MS,
   STUN_ANSWER_MS,
+  STUN_LINKED_MS,
   STUN_PROBE_MS,
+  STUN_RESEND_MS,
   TURN_BURST,
   TURN_TTL_MS,
 } from '../src/limits.ts'
@@ -116,10 +118,46 @@ test('a neighbour that answers no more is named no more, and asked less and less
   assert.is(ground.urls().length, 1)
   await ground.clock.advance(STUN_PROBE_MS)
   ground.stuns.sweep()
-  assert.is(ground.sent.length, 2, 'the wait has doubled')
+  assert.is(ground.sent.length, 4, 'said three times; the wait has doubled')
   await ground.clock.advance(STUN_PROBE_MS)
   ground.stuns.sweep()
-  assert.is(ground.sent.length, 3)
+  assert.is(ground.sent.length, 5)
+})
+
+test('a probe or an answer that is lost is no dead neighbour', async () => {
+  for (const lost of [1, 2]) {
+    const ground = stunGround()
+    ground.add('a', '203.0.113.1', 'a.example:3478')
+    ground.answering.add('203.0.113.1:3478')
+    ground.stuns.sweep()
+    await ground.clock.advance(STUN_PROBE_MS)
+    ground.answering.clear()
+    ground.stuns.sweep()
+    // The first is lost, or the first two are.
+    await ground.clock.advance(lost * STUN_RESEND_MS)
+    ground.answering.add('203.0.113.1:3478')
+    await ground.clock.advance(STUN_ANSWER_MS)
+    assert.is(ground.urls().length, 2, `${lost} lost`)
+  }
+})
+
+test('a neighbour that has come is tried at once, not at the next heartbeat', async () => {
+  const ground = stunGround()
+  ground.add('a', '203.0.113.1', 'a.example:3478')
+  ground.answering.add('203.0.113.1:3478')
+  ground.stuns.linked()
+  await ground.clock.advance(STUN_LINKED_MS)
+  assert.is(ground.urls().length, 2)
+})
+
+test('a node that stops asks nobody any more', async () => {
+  const ground = stunGround()
+  ground.add('a', '203.0.113.1', 'a.example:3478')
+  ground.stuns.sweep()
+  ground.stuns.linked()
+  ground.stuns.close()
+  await ground.clock.advance(STUN_PROBE_MS)
+  assert.is(ground.sent.length, 1)
 })
 
 test('a neighbour that has gone is named no more', () => {

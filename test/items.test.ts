@@ -75,6 +75,7 @@ test('every kind has its number, and its generation behind that', () => {
     [10, ofNone],
     [11, ofNone],
     [13, ofNone],
+    [14, ofNone],
   ])
   assert.equal(decodePlain(samples.plain), { ack: 6, items: everyItem })
 })

@@ -362,7 +362,8 @@ test('a caller’s time goes on where it was once the call is taken', async () =
       return { ...rtc, take: (item) => item.kind === 'description' && rtc.take(item) }
     }
   }
-  const met = await meet({ b: { onIncoming: bell.onIncoming }, rtcOfB: deaf })
+  const alone = { meshRelay: false }
+  const met = await meet({ a: alone, b: { onIncoming: bell.onIncoming }, rtcOfB: deaf })
   const calling = failure(met.mesh, met.a.connect(met.b.id, { ...ROOM, timeoutMs: 3000 }))
   await met.mesh.clock.advance(60_000)
   const accepting = codeOf(() => bell.calls[0]!.accept())

@@ -1,12 +1,13 @@
 /** Recovery: a connection whose path is lost gets a new one by ICE restart, and one whose peer is gone ends in time. */
 
-import { type ManualClock, manualClock } from '../src/clock.ts'
+import { type ManualClock, manualClock, settle } from '../src/clock.ts'
 import type { Connection } from '../src/edge/mod.ts'
 import { createRestart, type Restart } from '../src/edge/restart.ts'
 import type { SignalMeshError } from '../src/errors.ts'
 import { RECOVERY_MS, RESTART_AGAIN_MS, RTC_AWAY_MS } from '../src/limits.ts'
 import { FRAME } from '../src/messages.ts'
 import type { MeshNode } from '../src/node.ts'
+import { isAckOf } from '../src/signal.ts'
 import { assert, suite } from './harness/suite.ts'
 import { type Met, meet, mute, ROOM } from './support/meeting.ts'
 import { during, type TestMesh } from './support/mesh.ts'
@@ -174,38 +175,52 @@ test('a peer that is heard but never reached again ends at the longer bound, on 
 })
 
 test('what a home plays again keeps no dead peer alive', async () => {
-  const { mesh, own, rtc } = await opened()
+  const { mesh, other, rtc } = await opened()
   const frames: Uint8Array[] = []
-  const home = mesh.urlOf(mesh.nodes[0] as MeshNode)
+  const home = mesh.urlOf(mesh.nodes[1] as MeshNode)
   mesh.tap = (frame, way, url) => {
     if (frame[0] === FRAME.signal && way === 'down' && url === home) frames.push(frame.slice())
     return [frame]
   }
   rtc.cut(0)
-  await mesh.clock.advance(SECOND_MS)
-  assert.ok(frames.length > 2)
+  await mesh.clock.advance(3 * SECOND_MS)
+  assert.ok(frames.some(isAckOf))
+  let isPlaying = false
   mesh.tap = (frame, way, url) => {
     if (frame[0] !== FRAME.signal) return [frame]
-    return way === 'up' && url === home ? [frame] : []
+    return (way === 'up' && url === home) || isPlaying ? [frame] : []
   }
   const { far } = mesh.dials.find(({ url }) => url.includes(new URL(home).host)) as Dial
   for (let i = 0; i < (2 * RTC_AWAY_MS) / SECOND_MS; i++) {
+    isPlaying = true
     for (const frame of frames) far.send(frame.slice())
+    await settle()
+    isPlaying = false
     await mesh.clock.advance(SECOND_MS)
   }
-  assert.is(own.why().code, 'peer-gone')
+  assert.is(other.why().code, 'peer-gone')
   await mesh.close()
 })
 
 // --- the bounds of it ---
 
 test('a peer that asks without end costs one restart in a while', async () => {
-  const { clock, restart, log } = subject(true)
-  for (let i = 0; i < 100; i++) restart.asked(1)
+  const { clock, restart, log, made } = subject(true)
+  const ask = (): void => restart.asked(made.generation + 1)
+  for (let i = 0; i < 100; i++) ask()
   assert.equal(log, ['restart'])
-  await clock.advance(RESTART_AGAIN_MS)
-  for (let i = 0; i < 100; i++) restart.asked(1)
+  await clock.advance(RESTART_AGAIN_MS / 2)
+  for (let i = 0; i < 100; i++) ask()
   assert.equal(log, ['restart', 'restart'])
+})
+
+test('an offer that takes its time is made once, though both sides want it', async () => {
+  const { clock, restart, log, made } = subject(true)
+  made.isSlow = true
+  restart.away(true)
+  await clock.advance(RESTART_AGAIN_MS - 1)
+  restart.asked(1)
+  assert.equal(log, ['restart'])
 })
 
 test('a request for a restart that there is, or that lies ahead, is none', () => {
@@ -282,20 +297,26 @@ interface Subject {
   readonly restart: Restart
   readonly log: string[]
   readonly home: { isThere: boolean }
+  /** What has come of restarts: the next description may take its time. */
+  readonly made: { generation: number; isSlow: boolean }
 }
 
 function subject(initiator: boolean): Subject {
   const clock = manualClock()
   const log: string[] = []
   const home = { isThere: true }
+  const made = { generation: 0, isSlow: false }
   const restart = createRestart({
     clock,
     initiator,
-    generation: () => 0,
-    restart: () => log.push('restart'),
+    generation: () => made.generation,
+    restart: () => {
+      log.push('restart')
+      if (!made.isSlow) made.generation += 1
+    },
     ask: (generation) => log.push(`ask ${generation}`),
     isHome: () => home.isThere,
     onGone: ({ code }) => log.push(code),
   })
-  return { clock, restart, log, home }
+  return { clock, restart, log, home, made }
 }

@@ -57,6 +57,66 @@ test('what it has no use for changes nothing', async () => {
   assert.equal([told.length, pc.added, ended.length], [before, [], 0])
 })
 
+test('a lost path ends nothing, and is told once it is lost and when it is back', async () => {
+  const { pc, ended, away } = await opened()
+  for (const state of ['disconnected', 'failed', 'connected']) {
+    pc.iceConnectionState = state
+    pc.connectionState = state
+    pc.oniceconnectionstatechange()
+    pc.onconnectionstatechange()
+  }
+  await turn()
+  assert.equal([away, ended], [[true, true, false], []])
+})
+
+test('a path that was never found ends it, and so does a handshake that fails', async () => {
+  const early = await offered()
+  early.pc.iceConnectionState = 'failed'
+  early.pc.oniceconnectionstatechange()
+  await turn()
+  assert.is(early.ended.length, 1)
+  const { pc, ended } = await opened()
+  pc.connectionState = 'failed'
+  pc.onconnectionstatechange()
+  await turn()
+  assert.is(ended.length, 1)
+})
+
+test('a restart makes an offer of the next generation, and its candidates come behind it', async () => {
+  const { rtc, pc, told } = await opened()
+  rtc.take(answer(0))
+  await turn()
+  const before = told.length
+  const description = pc.holdsDescription()
+  rtc.restart()
+  await turn()
+  assert.is(pc.configuration?.iceTransportPolicy, 'relay', 'with the servers of now')
+  pc.onicecandidate({ candidate: { candidate: 'candidate:9', sdpMid: '0', sdpMLineIndex: 0 } })
+  pc.gather('complete')
+  assert.equal(told.slice(before), [])
+  description.release()
+  await turn()
+  assert.equal(
+    told.slice(before).map((item) => `${item.kind} ${'generation' in item && item.generation}`),
+    ['description 1', 'candidate 1', 'end-of-candidates 1'],
+  )
+  assert.is(rtc.generation, 1)
+})
+
+test('an offer without a restart keeps its generation', async () => {
+  const { rtc, pc, told } = await opened()
+  rtc.take(answer(0))
+  await turn()
+  pc.change('stable')
+  rtc.take({ kind: 'renegotiate' })
+  await turn()
+  const offers = told.filter(({ kind }) => kind === 'description')
+  assert.equal(
+    offers.map((item) => 'generation' in item && item.generation),
+    [0, 0],
+  )
+})
+
 test('sets no timer that would keep a server’s process after its connections', async () => {
   const { setTimeout: real } = globalThis
   const delaysMs: number[] = []
@@ -95,13 +155,15 @@ const endsIn = (items: readonly Item[]): number =>
   items.filter(({ kind }) => kind === 'end-of-candidates').length
 
 /** An initiator that has told its offer, over an implementation of WebRTC that only keeps books. */
-async function offered(): Promise<{ rtc: Rtc; pc: Books; told: Item[]; ended: unknown[] }> {
+async function offered(): Promise<Offered> {
+  const away: boolean[] = []
   const told: Item[] = []
   const ended: unknown[] = []
   const kept: Books[] = []
   const rtc = makeRtc({
     initiator: true,
     config: {},
+    configNow: () => ({ iceTransportPolicy: 'relay' }),
     wrtc: {
       RTCPeerConnection: function makeBooks() {
         kept.push(books())
@@ -116,7 +178,7 @@ async function offered(): Promise<{ rtc: Rtc; pc: Books; told: Item[]; ended: un
     onOpen: () => undefined,
     onData: () => undefined,
     onStream: () => undefined,
-    onAway: () => undefined,
+    onAway: (isAway) => away.push(isAway),
     onClose: (error) => ended.push(error),
   })
   made.push(rtc)
@@ -125,7 +187,28 @@ async function offered(): Promise<{ rtc: Rtc; pc: Books; told: Item[]; ended: un
     told.map(({ kind }) => kind),
     ['description'],
   )
-  return { rtc, pc: kept[0] as Books, told, ended }
+  return { rtc, pc: kept[0] as Books, told, ended, away }
+}
+
+interface Offered {
+  readonly rtc: Rtc
+  readonly pc: Books
+  readonly told: Item[]
+  readonly ended: unknown[]
+  readonly away: boolean[]
+}
+
+/** The same once it is open. */
+async function opened(): Promise<Offered> {
+  const all = await offered()
+  const { pc, away } = all
+  pc.iceConnectionState = 'connected'
+  pc.channel.readyState = 'open'
+  pc.channel.onopen()
+  pc.oniceconnectionstatechange()
+  await turn()
+  away.length = 0
+  return all
 }
 
 interface Books {
@@ -133,14 +216,46 @@ interface Books {
   readonly added: string[]
   /** Changes the state of its gathering. */
   gather(state: string): void
+  /** Changes the state of its descriptions. */
+  change(state: string): void
+  /** The next description is set when it is released. */
+  holdsDescription(): { release(): void }
+  iceConnectionState: string
+  connectionState: string
+  readonly channel: { readyState: string; onopen(): void; close(): void }
+  readonly configuration: RTCConfiguration | undefined
   oniceconnectionstatechange(): void
+  onconnectionstatechange(): void
   onicecandidate(event: object): void
 }
 
 function books(): Books {
   const added: string[] = []
+  let ufrag = 0
+  let held: Promise<void> | undefined
+  const channel = { readyState: 'connecting', onopen: () => undefined, close: () => undefined }
   const pc = {
     added,
+    channel,
+    configuration: undefined as RTCConfiguration | undefined,
+    setConfiguration: (configuration: RTCConfiguration) => {
+      pc.configuration = configuration
+    },
+    restartIce: () => {
+      ufrag += 1
+    },
+    holdsDescription: () => {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      held = promise
+      return { release: resolve }
+    },
+    change: (state: string) => {
+      pc.signalingState = state
+      pc.onsignalingstatechange()
+    },
+    connectionState: 'new',
+    onsignalingstatechange: () => undefined,
+    onconnectionstatechange: () => undefined,
     iceGatheringState: 'new',
     iceConnectionState: 'new',
     signalingState: 'stable',
@@ -154,14 +269,16 @@ function books(): Books {
       pc.onicegatheringstatechange()
     },
     addEventListener: () => undefined,
-    createDataChannel: () => ({ close: () => undefined }),
+    createDataChannel: () => channel,
     getTransceivers: () => [],
-    createOffer: async () => ({ type: 'offer', sdp: 'v=0' }),
+    createOffer: async () => ({ type: 'offer', sdp: `v=0\na=ice-ufrag:${ufrag}\n` }),
     setLocalDescription: async (description: object) => {
+      await held
       pc.localDescription = description
     },
     setRemoteDescription: async () => {
       pc.remoteDescription = { type: 'answer' }
+      pc.change('stable')
     },
     addIceCandidate: async ({ candidate }: { candidate: string }) => {
       added.push(candidate)

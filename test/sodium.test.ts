@@ -2,13 +2,14 @@
 
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
-import native, { type Sodium } from 'sodium-universal'
+import sodiumNative, { type Sodium } from 'sodium-universal'
+import { startNative } from '../src/edge/native.ts'
 import * as standInModule from '../src/edge/sodium.ts'
 import { torsionCases } from './fixtures/torsion.ts'
 import { assert, suite } from './harness/suite.ts'
 
 const standIn: Pick<Sodium, keyof typeof standInModule> = standInModule
-const both = [native, standIn] as const
+const both = [sodiumNative, standIn] as const
 
 interface EdgeCase {
   readonly message: string
@@ -127,7 +128,7 @@ test('makes X25519 keys at random, each with its public half', () => {
     Uint8Array,
   ]
   standIn.crypto_kx_keypair(publicKey, secretKey)
-  native.crypto_scalarmult_base(again, secretKey)
+  sodiumNative.crypto_scalarmult_base(again, secretKey)
   assert.equal(publicKey, again)
   standIn.crypto_kx_keypair(again, new Uint8Array(32))
   assert.not.equal(publicKey, again)
@@ -162,6 +163,43 @@ test('seals and opens what the other sealed, and refuses anything altered', () =
       },
     ),
   )
+})
+
+test('takes what WebCrypto answered ahead, and only that', async () => {
+  const native = startNative()
+  assert.ok(native, 'this runtime has WebCrypto')
+  const [good] = torsionCases()
+  const { signature, message, publicKey } = good!
+  const other = Uint8Array.of(99)
+  await native.prepare([
+    ['verify', signature, message, publicKey],
+    ['verify', signature, other, publicKey],
+  ])
+  const verify = standIn.crypto_sign_verify_detached
+  assert.not(verify(signature, other, publicKey))
+  assert.ok(verify(signature, message, publicKey))
+  assert.is(native.take(['verify', signature, message, publicKey]), undefined, 'it was taken')
+  assert.not(verify(signature, other, publicKey), 'and is computed the next time')
+
+  const seed = new Uint8Array(32).fill(5)
+  await native.prepare([['public', seed]])
+  const [key, secretKey] = [new Uint8Array(32), new Uint8Array(64)]
+  standIn.crypto_sign_seed_keypair(key, secretKey, seed)
+  assert.is(native.take(['public', seed]), undefined)
+  await native.prepare([['sign', message, secretKey]])
+  const signed = new Uint8Array(64)
+  standIn.crypto_sign_detached(signed, message, secretKey)
+  assert.is(native.take(['sign', message, secretKey]), undefined)
+  assert.ok(verify(signed, message, key))
+  const box = new Uint8Array(32)
+  const shared = new Uint8Array(32)
+  standIn.crypto_kx_keypair(box, shared)
+  await native.prepare([['dh', seed, box]])
+  standIn.crypto_scalarmult(shared, seed, box)
+  assert.is(native.take(['dh', seed, box]), undefined)
+  const theirs = new Uint8Array(32)
+  sodiumNative.crypto_scalarmult(theirs, seed, box)
+  assert.equal(shared, theirs)
 })
 
 test('counts, compares and clears alike', () => {

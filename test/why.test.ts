@@ -182,6 +182,37 @@ test('servers that answer with what the browser has already are no NAT', () => {
   assert.equal([facts().mapping, facts().udp], ['none', 'open'])
 })
 
+test('where packets are dropped without a word UDP is blocked, though the browser still waits', () => {
+  const silent = looked([{ urls: 'stun:192.0.2.1:3478' }])
+  silent.shows('host 192.168.0.2 4000')
+  silent.passes(11_000)
+  assert.equal([silent.facts().udp, silent.facts().mapping], ['unknown', 'unknown'])
+  silent.passes(2_000)
+  assert.equal([silent.facts().udp, silent.facts().mapping], ['blocked', 'unknown'])
+})
+
+test('a private address of which no server tells another is behind a firewall, though gathering has ended', () => {
+  const early = looked([{ urls: 'stun:192.0.2.1:3478' }])
+  early.shows('host 192.168.0.2 4000')
+  early.ends()
+  assert.equal([early.facts().udp, early.facts().mapping], ['blocked', 'unknown'])
+  const open = looked([{ urls: 'stun:192.0.2.1:3478' }])
+  open.shows('host 198.51.100.2 4000')
+  open.ends()
+  assert.equal([open.facts().udp, open.facts().mapping], ['open', 'none'])
+})
+
+test('a host of IPv6 alone asks no server of IPv4, so that nothing is blocked', () => {
+  const six = looked([{ urls: ['stun:192.0.2.1:3478', 'stun:stun.example:3478'] }])
+  six.shows('host 2001:db8::2 4000')
+  six.passes(13_000)
+  assert.is(six.facts().stun.asked, 1)
+  const literal = looked([{ urls: 'stun:192.0.2.1:3478' }])
+  literal.shows('host 2001:db8::2 4000')
+  literal.passes(13_000)
+  assert.equal([literal.facts().stun.asked, literal.facts().udp], [0, 'unknown'])
+})
+
 test('no answer from any server is UDP that is blocked, but only when the browser has given up', () => {
   const { fails, facts, ends } = looked(SERVERS)
   fails('stun:192.0.2.1', 701)
@@ -251,7 +282,7 @@ test('a peer that lies about itself misleads its own call, and no other', async 
   const lied = await failure(met.mesh, met.a.connect(met.b.id, ROOM))
   assert.is(sided(whyOf(lied) as Why), 'udp-blocked peer')
   const good = await during(met.a.connect(third.id, ROOM), met.mesh.clock)
-  assert.equal([good.why().code, good.why().peer], ['undecided', undefined])
+  assert.equal([good.why().code, good.why().peer], ['none', undefined])
   await met.mesh.close()
 })
 

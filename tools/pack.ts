@@ -1,7 +1,7 @@
 /** The package's files: what npm and JSR publish beside the source and the browser bundle. Run by `prepack`. */
 
 import { spawnSync } from 'node:child_process'
-import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { type BuildOptions, build, type Plugin } from 'esbuild'
 import { FOR_BROWSERS } from './bundle.ts'
@@ -17,6 +17,9 @@ const BUNDLES: Readonly<Record<string, string>> = {
   tab: 'runtimes/tab',
   worker: 'src/edge/worker',
 }
+
+/** The suite for authors of adapters: a bundle beside the node's modules, which it takes as they are. */
+const CONFORMANCE = 'test/conformance/suite'
 
 /** `Symbol.asyncDispose`, for users whose `lib` is older; JSR allows no such line, so it stands apart. */
 const DISPOSABLE = '/// <reference lib="esnext.disposable" />\n'
@@ -38,6 +41,7 @@ export async function packFiles(): Promise<void> {
   await bundle('worker')
   await bundle('tab', { inject: ['tools/shims/node-globals.ts'], plugins: [...nodeStandIns] })
   await bundle('react', { external: ['react'], plugins: [edgeBeside] })
+  await bundleConformance()
   for (const [name, types] of Object.entries(BUNDLES)) {
     prepend(`${name}.js`, selfTyped(`./${types}`))
     writeFileSync(join(OUT, `${name}.d.ts`), `${DISPOSABLE}export * from './${types}.js'\n`)
@@ -98,6 +102,39 @@ async function bundle(name: string, more: BuildOptions = {}): Promise<void> {
     sourcemap: true,
     ...more,
   })
+}
+
+/** With the little test runner that it stands on, which users of a node do not need. */
+async function bundleConformance(): Promise<void> {
+  await build({
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'es2022',
+    logLevel: 'warning',
+    absWorkingDir: ROOT,
+    entryPoints: { conformance: `${CONFORMANCE}.ts` },
+    banner: { js: selfTyped('./conformance') },
+    plugins: [nodeBeside],
+    outdir: OUT,
+    sourcemap: true,
+  })
+  const types = `import type { Runtime } from './src/runtime.d.ts'
+/** Adds the suite to a test file: what a \`Runtime\` has to do, whatever it is made of. */
+export declare function conformance(runtime: Runtime): void
+`
+  writeFileSync(join(OUT, 'conformance.d.ts'), types)
+}
+
+const nodeBeside: Plugin = {
+  name: 'node-beside',
+  setup({ onResolve }) {
+    onResolve({ filter: /^(\.\.\/)+(src|runtimes)\/.*\.ts$/ }, ({ path: source }) => {
+      const path = source.replace(/^(\.\.\/)+/, './').replace(/\.ts$/, '.js')
+      // What is of the client alone is no module of its own.
+      return existsSync(join(OUT, path)) ? { path, external: true } : undefined
+    })
+  },
 }
 
 /** The hooks stand on the very module that `./edge` is: an edge of one is an edge of the other. */

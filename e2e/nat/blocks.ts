@@ -1,6 +1,6 @@
 /** Blocks of the matrix: so many sites as the machine has room for browsers, and the pairs among them. */
 
-import { type Cell, runCell } from './cells.ts'
+import { beginCell, type Cell } from './cells.ts'
 import { isDirect, KINDS, type Kind, type Mode, TWINS, type Twins } from './kinds.ts'
 import type { Lab } from './lab.ts'
 import type { LabMesh, MeshNode } from './mesh.ts'
@@ -66,11 +66,12 @@ export async function runBlock(
   const names = [...new Set(plans.flatMap(({ from, to }) => [from, to]))]
   const browsers = await Promise.all(names.map((name) => openBrowser(lab.sites.get(name) as Site)))
   try {
+    const slow: Promise<unknown>[] = []
     for (const [i, mesh] of meshes.entries()) {
       const seats = await seatAll(mesh, i, browsers, plans)
-      await runPlans(lab, mesh.mode, seats, plans, tell)
-      await Promise.all(browsers.map((browser) => browser.clear()))
+      slow.push(...(await runPlans(lab, mesh.mode, seats, plans, tell)))
     }
+    await Promise.all(slow)
   } finally {
     await Promise.all(browsers.map((browser) => browser.close()))
   }
@@ -92,29 +93,48 @@ async function seatAll(
   return new Map((await Promise.all(seats)).map((seat) => [seat.site.name, seat]))
 }
 
-/** Those that must open in turn, for their times; those that cannot all at once, for they take long. */
+/**
+ * Those that must open in turn, for their times; those that cannot all at once, for they take long. Gives
+ * what goes on: failing, and waiting for the cause.
+ */
 async function runPlans(
   lab: Lab,
   mode: Mode,
   seats: ReadonlyMap<string, Seat>,
   plans: readonly Plan[],
   tell: (cell: Cell) => void,
-): Promise<void> {
+): Promise<Promise<unknown>[]> {
+  const slow: Promise<unknown>[] = []
   const run = async ({ from, to, direct }: Plan): Promise<void> => {
     const pair = { from: seats.get(from) as Seat, to: seats.get(to) as Seat, direct }
-    tell(await runCell(lab, mode, pair))
+    const { isSlow, told } = await beginCell(lab, mode, pair)
+    const done = told().then(tell)
+    if (isSlow) slow.push(done)
+    else await done
   }
   const open = plans.filter(({ direct }) => direct || mode !== 'stun')
+  const [first = [], second = []] = turns(plans.filter((plan) => !open.includes(plan)))
   for (const together of rounds(open)) await Promise.all(together.map(run))
-  await Promise.all(plans.filter((plan) => !open.includes(plan)).map(run))
+  slow.push(Promise.all(first.map(run)).then(() => Promise.all(second.map(run))))
+  return slow
 }
 
-/** In each round a site calls at most once, and is called at most once. */
+/** Two who call each other have one call: they take turns. */
+function turns(plans: readonly Plan[]): Plan[][] {
+  const isSecond = (plan: Plan, i: number): boolean =>
+    plans.slice(0, i).some(({ from, to }) => from === plan.to && to === plan.from)
+  return [plans.filter((plan, i) => !isSecond(plan, i)), plans.filter(isSecond)]
+}
+
+/** In each round a site calls at most once, is called at most once, and never by whom it calls. */
 export function rounds(plans: readonly Plan[]): Plan[][] {
   const all: Plan[][] = []
   for (const plan of plans) {
     const fits = (round: Plan[]): boolean =>
-      !round.some((one) => one.from === plan.from || one.to === plan.to)
+      !round.some(
+        ({ from, to }) =>
+          from === plan.from || to === plan.to || (from === plan.to && to === plan.from),
+      )
     const round = all.find(fits)
     if (round) round.push(plan)
     else all.push([plan])

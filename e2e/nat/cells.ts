@@ -1,6 +1,6 @@
 /** Cells of the matrix: one site calls another in one mode, and what comes of it is held against theory. */
 
-import { type Expected, expected, type Kind, type Mode } from './kinds.ts'
+import { causeOf, type Expected, expected, type Kind, type Mode } from './kinds.ts'
 import type { Lab } from './lab.ts'
 import { TURN_ADDRESSES } from './mesh.ts'
 import { type Called, call, hangUp, pump, type Way, way } from './page.ts'
@@ -37,7 +37,15 @@ export interface Cell {
   readonly wrong: readonly string[]
 }
 
-export async function runCell(lab: Lab, mode: Mode, { from, to, direct }: Pair): Promise<Cell> {
+/** What comes of a call; `told` gives the cell once the cause is known too, and hangs up. */
+export interface Begun {
+  /** Whether the cause may take as long as browsers take to give silent servers up. */
+  readonly isSlow: boolean
+  told(): Promise<Cell>
+}
+
+export async function beginCell(lab: Lab, mode: Mode, pair: Pair): Promise<Begun> {
+  const { from, to, direct } = pair
   const want = expected(direct, mode)
   const called = await from.run(call, { name: to.site.name, id: to.id })
   const about = {
@@ -50,12 +58,15 @@ export async function runCell(lab: Lab, mode: Mode, { from, to, direct }: Pair):
     called,
   }
   if (called.outcome !== 'open') {
-    const wrong = want.opens ? [`failed with ${called.code}: ${called.message}`] : []
-    return { ...about, wrong }
+    const wrong = [
+      ...(want.opens ? [`failed with ${called.code}: ${called.message}`] : []),
+      ...wrongCause(called.cause, causeBetween(pair), from),
+    ]
+    return { isSlow: false, told: async () => ({ ...about, wrong }) }
   }
   try {
     const first = await from.run(way, to.id)
-    const last = await settled(from, to, want)
+    const last = await settled(pair, (ways) => ways.every((one) => wayOf(one) === want.way))
     const before = await lab.flows()
     await from.run(pump, { peer: to.id, bytes: PAYLOAD_BYTES })
     await to.run(pump, { peer: from.id, bytes: PAYLOAD_BYTES })
@@ -63,23 +74,38 @@ export async function runCell(lab: Lab, mode: Mode, { from, to, direct }: Pair):
     const sum = (kind: 'direct' | 'turn' | 'mesh'): number =>
       carriedBy(after, from, to)[kind] - carriedBy(before, from, to)[kind]
     const carried = { direct: sum('direct'), turn: sum('turn'), mesh: sum('mesh') }
-    return { ...about, first, last, carried, wrong: faults(want, last, carried, isNear(from, to)) }
+    const wrong = faults(want, last, carried, isNear(from, to))
+    const isSlow = causeBetween(pair).startsWith('udp-blocked')
+    return {
+      isSlow,
+      told: async () => {
+        const causes = await wrongCauses(pair).catch((error) => [String(error)])
+        await closeBoth(pair)
+        return { ...about, first, last, carried, wrong: [...wrong, ...causes] }
+      },
+    }
   } catch (error) {
-    return { ...about, wrong: [(error as Error).message] }
-  } finally {
-    await from.run(hangUp, to.id).catch(() => undefined)
-    await to.run(hangUp, from.id).catch(() => undefined)
+    await closeBoth(pair)
+    return { isSlow: false, told: async () => ({ ...about, wrong: [(error as Error).message] }) }
   }
 }
 
-/** Both ends' ways, once they are what theory says, or after all the time that there is. */
-async function settled(from: Seat, to: Seat, want: Expected): Promise<readonly [Way, Way]> {
+async function closeBoth({ from, to }: Pair): Promise<void> {
+  await from.run(hangUp, to.id).catch(() => undefined)
+  await to.run(hangUp, from.id).catch(() => undefined)
+}
+
+/** Both ends' ways, once they are as wanted, or after all the time that there is. */
+async function settled(
+  { from, to }: Pair,
+  wanted: (ways: readonly [Way, Way]) => boolean,
+): Promise<readonly [Way, Way]> {
   const startMs = performance.now()
   for (;;) {
     const ways = await Promise.all([from.run(way, to.id), to.run(way, from.id)])
     const afterMs = performance.now() - startMs
     const isOpen = ways.every(({ path }) => path !== 'none' && path !== 'unknown')
-    if (isOpen && ways.every((one) => wayOf(one) === want.way)) return ways
+    if (isOpen && wanted(ways)) return ways
     if (afterMs > (isOpen ? SETTLES_WITHIN_MS : BOTH_OPEN_WITHIN_MS)) return ways
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
   }
@@ -104,6 +130,22 @@ function carriedBy(flows: Awaited<ReturnType<Lab['flows']>>, from: Seat, to: Sea
     turn: Math.max(each(TURN_ADDRESSES, 'udp'), each(TURN_ADDRESSES, 'tcp')),
     mesh: Math.min(both(a, from.home.addresses, 'tcp'), both(b, to.home.addresses, 'tcp')),
   }
+}
+
+/** The cause as the caller has to name it; `none` where nothing stands between the two. */
+function causeBetween({ from, to, direct }: Pair): string {
+  return direct ? 'none' : causeOf(from.site.kind, to.site.kind)
+}
+
+async function wrongCauses(pair: Pair): Promise<string[]> {
+  const { from, to } = pair
+  const wants = [causeBetween(pair), causeBetween({ ...pair, from: to, to: from })]
+  const ways = await settled(pair, (both) => both.every(({ why }, i) => why === wants[i]))
+  return ways.flatMap(({ why }, i) => wrongCause(why, wants[i] as string, i ? to : from))
+}
+
+function wrongCause(said: string | undefined, want: string, { site }: Seat): string[] {
+  return said === want ? [] : [`${site.name} says the cause is "${said}", not "${want}"`]
 }
 
 /** What two behind one router tell each other does not pass by the core. */

@@ -119,6 +119,19 @@ export function isDirect(a: Kind, b: Kind): boolean {
   })
 }
 
+/** What `why()` says of two who do not reach each other directly, as the first of them sees it. */
+export function causeOf(a: Kind, b: Kind): string {
+  const sides = (is: (kind: Kind) => boolean): string =>
+    is(a) && is(b) ? 'both' : is(a) ? 'own' : is(b) ? 'peer' : ''
+  const blocked = sides((kind) => kind === 'tcp443')
+  if (blocked) return `udp-blocked ${blocked}`
+  const common = (['v4', 'v6'] as const).some(
+    (family) => ABOUT[a][family] !== 'none' && ABOUT[b][family] !== 'none',
+  )
+  const mapping = common ? sides((kind) => ABOUT[kind].v4 === 'symmetric') : ''
+  return mapping ? `nat-mapping ${mapping}` : 'no-path'
+}
+
 export interface Expected {
   readonly opens: boolean
   /** Where the data goes in the end. */

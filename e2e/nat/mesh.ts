@@ -1,13 +1,16 @@
 /** Meshes of the laboratory: for each mode one of three nodes, on Node, Deno and Bun, at public addresses. */
 
+import { spawn } from 'node:child_process'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { documented } from '../support/coturn.ts'
+import { decodeHello } from '../../src/messages.ts'
+import { documented, runClient } from '../support/coturn.ts'
 import { untilHealth } from '../support/health.ts'
+import { poll } from '../support/poll.ts'
 import { commandOf, type RuntimeName, type RuntimeNode, startBy } from '../support/runtimes.ts'
 import { MODES, type Mode } from './kinds.ts'
-import { into, NET, NET6, start } from './world.ts'
+import { into, NET, NET6 } from './world.ts'
 
 const RUNTIMES: readonly RuntimeName[] = ['node', 'deno', 'bun']
 /** What leaves a network that lets out nothing but TCP to 443. */
@@ -19,6 +22,8 @@ export const PLAIN_HOST = 40
 const SECRET = 'a secret of the laboratory'
 /** Nodes probe each other's STUN at each heartbeat, of which there is one in 10 s. */
 const KNOWN_WITHIN_MS = 40_000
+
+const TURN_WITHIN_MS = 10_000
 
 /** Where the nodes of a mode are: each has an address of its own. */
 const FIRST_HOST: Readonly<Record<Mode, number>> = { stun: 10, turn: 13, mesh: 16 }
@@ -55,7 +60,25 @@ export async function startMesh(mode: Mode, more: readonly string[] = []): Promi
   await untilHealth(`the nodes of "${mode}" know each other`, urls, KNOWN_WITHIN_MS, (all) =>
     all.every(({ mesh }) => mesh.homes === RUNTIMES.length),
   )
+  await poll('each names the STUN of all', KNOWN_WITHIN_MS, async () => {
+    const named = await Promise.all(urls.map(stunNamed))
+    // Who asks too often is told less.
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    return named.every((count) => count === RUNTIMES.length)
+  })
   return { mode, nodes }
+}
+
+/** How many STUN servers a node names to whoever comes. */
+async function stunNamed(url: string): Promise<number> {
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/edge`)
+  socket.binaryType = 'arraybuffer'
+  const frame = await new Promise<Uint8Array>((resolve, reject) => {
+    socket.onmessage = ({ data }) => resolve(new Uint8Array(data))
+    socket.onerror = () => reject(new Error(`${url} cannot be reached`))
+  })
+  socket.close()
+  return decodeHello(frame).ice?.servers.length ?? 0
 }
 
 async function startNode(
@@ -107,7 +130,11 @@ export async function startTurn(): Promise<void> {
     ...['no-tls', 'no-dtls', 'log-file=stdout', `pidfile=${join(folder, 'pid')}`],
   ]
   writeFileSync(file, `${documented()}\n${own.join('\n')}\n`)
-  await start(`srv-${TURN_HOST}`, ['turnserver', '-c', file, '-v'], 'Total auth threads')
+  const [first = '', ...rest] = into(`srv-${TURN_HOST}`)
+  spawn(first, [...rest, 'turnserver', '-c', file], { stdio: 'ignore' })
+  await poll('coturn answers', TURN_WITHIN_MS, async () =>
+    (await runClient('turnutils_stunclient', ['-p', String(STUN_PORT), v4])).includes('reflexive'),
+  )
 }
 
 function addresses(host: number): string[] {

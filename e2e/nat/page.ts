@@ -5,7 +5,7 @@ import type { Connection, Edge, SignalMeshError } from '../../src/edge/mod.ts'
 export interface Called {
   readonly outcome: 'open' | 'failed'
   readonly code?: string
-  /** The cause that the error names, if it does. */
+  /** The cause that the error names, with the side that it is about. */
   readonly cause?: string
   readonly message?: string
   /** From asking who is there to the open connection. */
@@ -21,6 +21,8 @@ export interface End {
 
 export interface Way {
   readonly path: string
+  /** What `why()` says of it, with the side that it is about. */
+  readonly why?: string
   readonly local?: End
   readonly remote?: End
 }
@@ -38,9 +40,16 @@ declare global {
 }
 
 /** Joins and is found; gives the PeerId. */
-export async function join(about: { network: string; name: string }): Promise<string> {
+export async function join(about: {
+  network: string
+  name: string
+  meshRelay: boolean
+}): Promise<string> {
   const { joinMesh } = await import('/edge.min.js' as string)
-  const edge: Edge = await joinMesh({ network: about.network })
+  const edge: Edge = await joinMesh({
+    network: about.network,
+    meshRelay: about.meshRelay,
+  })
   const kit: Kit = { edge, connections: new Map(), got: new Map() }
   edge.on('connection', (connection) => {
     kit.connections.set(connection.id, connection)
@@ -71,11 +80,8 @@ export async function call(to: { name: string; id: string; timeoutMs?: number })
     return { outcome: 'open', ms: sinceMs() }
   } catch (caught) {
     const { code, message, cause } = caught as SignalMeshError
-    const why = (cause as { code?: unknown } | undefined)?.code
-    return {
-      ...{ outcome: 'failed', code, message, ms: sinceMs() },
-      ...(typeof why === 'string' && { cause: why }),
-    }
+    const { code: why = '', side = '' } = (cause ?? {}) as { code?: string; side?: string }
+    return { outcome: 'failed', code, message, ms: sinceMs(), cause: `${why} ${side}`.trim() }
   }
 }
 
@@ -84,6 +90,8 @@ export async function way(peer: string): Promise<Way> {
   const connection = nat.connections.get(peer)
   if (!connection) return { path: 'none' }
   const { path } = connection
+  const { code, side = '' } = connection.why() as { code: string; side?: string }
+  const why = `${code} ${side}`.trim()
   const stats = new Map<string, Record<string, unknown>>()
   const reports = await connection.rtc?.getStats().catch(() => undefined)
   reports?.forEach((report: { id: string }) => {
@@ -104,9 +112,8 @@ export async function way(peer: string): Promise<Way> {
       address: text('address'),
     }
   }
-  return pair
-    ? { path, local: end('localCandidateId'), remote: end('remoteCandidateId') }
-    : { path }
+  if (!pair) return { path, why }
+  return { path, why, local: end('localCandidateId'), remote: end('remoteCandidateId') }
 }
 
 /** Sends so many bytes; resolves when the other side has them, with the time in ms. */

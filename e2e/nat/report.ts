@@ -48,8 +48,12 @@ export function writeReport(results: Results, jsonFile?: string, mdFile?: string
   if (mdFile) writeFileSync(mdFile, markdown(results))
 }
 
-export function wrongs({ proofs, cells, checks }: Results): string[] {
+/** Times the minimal server’s that the mesh may take. */
+const MOST_RATIO = 1.15
+
+export function wrongs({ proofs, cells, checks, ratio }: Results): string[] {
   return [
+    ...(ratio && ratio.ratio > MOST_RATIO ? [`the mesh takes ${ratio.ratio} times as long`] : []),
     ...proofs
       .filter(({ expected, found }) => expected !== found)
       .map(({ site, expected, found }) => `${site} is no ${expected}, but ${found}`),

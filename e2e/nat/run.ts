@@ -6,14 +6,15 @@ import { allKinds, allTwins, type Block, runBlock, type Sites, square } from './
 import type { Cell } from './cells.ts'
 import { ABOUT, MODES } from './kinds.ts'
 import { buildLab, type Lab } from './lab.ts'
-import { SERVERS, startMesh, startTurn } from './mesh.ts'
+import { type LabMesh, SERVERS, startMesh, startTurn } from './mesh.ts'
 import { endWithParent, ensurePrograms, isInside, runInside, whyNoLab } from './private.ts'
+import { measureRatio, ratioBlock } from './ratio.ts'
 import { type Proof, type Results, textOf, writeReport, wrongs } from './report.ts'
 
 const HELP = `npm run e2e:nat -- [options]
   --small         a few cells of each outcome, as in the e2e suite
   --modes LIST    of stun, turn, mesh (default: all)
-  --parts LIST    of matrix, twins (default: all)
+  --parts LIST    of matrix, twins, ratio (default: all)
   --json FILE     where everything is written
   --md FILE       where the tables are written`
 
@@ -21,7 +22,7 @@ const { values } = parseArgs({
   options: {
     small: { type: 'boolean', default: false },
     modes: { type: 'string', default: MODES.join() },
-    parts: { type: 'string', default: 'matrix,twins' },
+    parts: { type: 'string', default: 'matrix,twins,ratio' },
     json: { type: 'string' },
     md: { type: 'string' },
     help: { type: 'boolean', default: false },
@@ -53,7 +54,8 @@ async function main(): Promise<number> {
         ...(parts.includes('matrix') ? allKinds() : []),
         ...(parts.includes('twins') ? [allTwins()] : []),
       ]
-  const lab = await buildLab(sitesOf(blocks), SERVERS)
+  const compared = parts.includes('ratio') && !values.small && modes.includes('stun')
+  const lab = await buildLab(sitesOf(compared ? [...blocks, ratioBlock()] : blocks), SERVERS)
   const [proofs, meshes] = await Promise.all([
     prove(lab),
     Promise.all(modes.map((mode) => startMesh(mode))),
@@ -72,8 +74,10 @@ async function main(): Promise<number> {
       )
     })
   }
+  const ratio = compared && (await measureRatio(lab, meshes[0] as LabMesh, ratioBlock()))
+  if (ratio) tell(`discover to open, beside a minimal server: ${JSON.stringify(ratio)}`, startMs)
   const seconds = (performance.now() - startMs) / 1000
-  const results: Results = { seconds, modes, proofs, cells, checks: [] }
+  const results: Results = { seconds, modes, proofs, cells, checks: [], ...(ratio && { ratio }) }
   writeReport(results, values.json, values.md)
   for (const text of wrongs(results)) console.log(`✘ ${text}`)
   console.log(

@@ -31,8 +31,6 @@ export interface SiteBrowser {
   sit(mesh: LabMesh, home: MeshNode): Promise<Seat>
   /** The page of this origin, with nothing in it yet. */
   open(url: string): Promise<Page>
-  /** Closes all its pages. */
-  clear(): Promise<void>
   close(): Promise<void>
 }
 
@@ -51,11 +49,12 @@ export async function openBrowser(site: Site): Promise<SiteBrowser> {
       const page = await open(`${originFor(site, home)}/health`)
       const run: Seat['run'] = (fn, argument) =>
         within(`${site.name}: ${fn.name}`, page.evaluate(fn as never, argument as never))
-      const id = await run(join, { network: mesh.mode, name: site.name })
+      const id = await run(join, {
+        network: mesh.mode,
+        name: site.name,
+        meshRelay: mesh.mode === 'mesh',
+      })
       return { site, id, home, run }
-    },
-    clear: async () => {
-      for (const context of browser.contexts()) await context.close()
     },
     close: () => browser.close(),
   }

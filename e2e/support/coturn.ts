@@ -18,6 +18,8 @@ export const NO_COTURN = 'no coturn, and none could be installed; on Debian: apt
 export function ensureCoturn(): boolean {
   const has = (): boolean => findProgram(['turnutils_stunclient']) !== undefined
   if (!has()) installPackage('coturn')
+  // For the certificate of its test.
+  if (has() && !findProgram(['openssl'])) installPackage('openssl')
   return has()
 }
 
@@ -34,7 +36,12 @@ export interface Coturn {
 }
 
 /** Starts one by the configuration in the README, at this address with this secret. */
-export async function startCoturn(address: string, port: number, secret: string): Promise<Coturn> {
+export async function startCoturn(
+  address: string,
+  port: number,
+  secret: string,
+  tls?: { readonly port: number; readonly cert: string; readonly key: string },
+): Promise<Coturn> {
   const folder = mkdtempSync(join(tmpdir(), 'coturn-'))
   const file = join(folder, 'turnserver.conf')
   const own = [
@@ -42,6 +49,7 @@ export async function startCoturn(address: string, port: number, secret: string)
     `relay-ip=${address}`,
     `listening-port=${port}`,
     `static-auth-secret=${secret}`,
+    ...(tls ? [`tls-listening-port=${tls.port}`, `cert=${tls.cert}`, `pkey=${tls.key}`] : []),
     'log-file=stdout',
     `pidfile=${join(folder, 'pid')}`,
   ]

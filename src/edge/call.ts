@@ -90,6 +90,8 @@ export interface Call {
   explain(error: SignalMeshError): SignalMeshError
   /** Sends again what is under way: there is a new home. */
   resend(): void
+  /** The network may be another one: a path is worth another look. */
+  woken(): void
   /** Takes a signal of the peer's. */
   receive(frame: Uint8Array): void
   /** The mesh cannot reach the peer. */
@@ -440,6 +442,7 @@ export function createCall(context: CallContext, options: CallOptions, events: C
       restart.homeIsBack()
       carrying.homeIsBack()
     },
+    woken: carrying.homeIsBack,
     receive: (frame) => {
       sealed.receive(frame)
       if (sealed.answered) carrying.answered()

@@ -54,6 +54,8 @@ export interface Calls {
   receive(frame: Uint8Array): void
   /** Sends again what is under way: there is a new home. */
   resend(): void
+  /** The machine or the network was away. */
+  woken(): void
   close(): void
 }
 
@@ -326,6 +328,9 @@ export function createCalls(options: CallsOptions): Calls {
     },
     resend: () => {
       for (const call of calls.values()) call.resend()
+    },
+    woken: () => {
+      for (const call of calls.values()) call.woken()
     },
     close: () => {
       const error = new SignalMeshError('CLOSED', 'The edge was closed')

@@ -65,7 +65,7 @@ const WORD_AFTER_PIECES = 3
 const COST_BYTES = CARRY_HEADER_BYTES + 8 + 16 + 256
 /** How often it is looked for signs of life. */
 const LOOK_MS = CARRY_SILENT_MS / 4
-const MAX_RESENDS = 3
+const MAX_DOUBLED = 3
 
 interface Waiting extends Left {
   fail(error: SignalMeshError): void
@@ -147,7 +147,7 @@ export function createCarried(options: CarriedOptions): Carried {
     cancelResend = undefined
     const first = unacked.keys().next().value
     if (first === undefined || closed || hasLeft) return
-    resends = Math.min(resends + 1, MAX_RESENDS)
+    resends = Math.min(resends + 1, MAX_DOUBLED)
     due.add(first)
     word(true)
     resendLater()
@@ -257,7 +257,10 @@ export function createCarried(options: CarriedOptions): Carried {
   const take = (frame: Uint8Array): void => {
     const counter = carriedCounter(frame)
     if (counter >= WORDS) throw badFrame(`a carried frame of number ${counter}`)
-    if (!isWord(frame) && (counter < awaited || early.has(counter))) return takeStale(frame)
+    if (!isWord(frame) && (counter < awaited || early.has(counter))) {
+      takeStale(frame)
+      return
+    }
     const plain = open(frame, counter)
     if (!plain) return
     heard()

@@ -9,6 +9,7 @@ import {
   MOVE_WITHIN_MS,
   RTC_ANEW_MAX_MS,
   RTC_ANEW_MS,
+  RTC_STUCK_MS,
 } from '../limits.ts'
 import type { Split } from '../noise.ts'
 import { type Carried, createCarried } from './carried.ts'
@@ -106,7 +107,7 @@ export function createCarrying(options: CarryingOptions): Carrying {
         isOpen = true
         cancelTimer?.()
         options.onOpen(lane)
-        if (failure) anewLater()
+        anewLater()
       },
       onPiece: options.onPiece,
       onFailed: refused,
@@ -153,8 +154,10 @@ export function createCarrying(options: CarryingOptions): Carrying {
 
   const anewLater = (): void => {
     if (!initiator || isOver) return
-    cancelAnew ??= clock.after(anewMs, anew)
-    anewMs = Math.min(2 * anewMs, RTC_ANEW_MAX_MS)
+    cancelAnew?.()
+    // Where ICE has nothing to try, it may not even fail.
+    cancelAnew = clock.after(failure ? anewMs : Math.max(anewMs, RTC_STUCK_MS), anew)
+    if (failure) anewMs = Math.min(2 * anewMs, RTC_ANEW_MAX_MS)
   }
 
   const anew = (): void => {
@@ -164,6 +167,7 @@ export function createCarrying(options: CarryingOptions): Carrying {
     isSkipping = true
     options.say(Uint8Array.of(SAYS.anew))
     options.renew()
+    anewLater()
   }
 
   const takeAnew = (): void => {
@@ -193,8 +197,10 @@ export function createCarrying(options: CarryingOptions): Carrying {
     },
     holds: (error) => {
       if (isOver || hasMoved || !options.keys()) return false
+      const isNews = !failure
       failure = error
-      if (isOpen) anewLater()
+      if (isOpen && isNews) anewLater()
+      else if (isOpen) return true
       else if (initiator) ask()
       else if (!isAsked) cancelTimer = clock.after(WISH_WITHIN_MS, () => refused(error))
       return true

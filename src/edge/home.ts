@@ -34,6 +34,8 @@ export interface HomeOptions extends OwnRecordsOptions {
   dial(url: string): Link
   /** Signs that the machine or the network may have been away. */
   readonly wakes?: Wakes | undefined
+  /** There was such a sign. */
+  onWake?(): void
   onSignal(frame: Uint8Array): void
   onPush(frame: Uint8Array): void
   onCarried?(frame: Uint8Array): void
@@ -167,6 +169,7 @@ export function createHome(options: HomeOptions): Home {
 
   /** The machine or the network was away: what was open may be dead, and what failed may do now. */
   const onWake = (): void => {
+    options.onWake?.()
     dialling.hasten()
     standby.probe()
     if (current) current.probe()

@@ -140,8 +140,8 @@ export function attendHome(
   const readyFor = (frame: Uint8Array): Promise<void> | undefined =>
     prepare((native) => {
       if (error) return []
-      const isWelcome = frame[0] === FRAME.welcome && greeting && openedAtMs === undefined
-      return isWelcome ? greeting.takingWelcome(frame) : taking(native, options, frame)
+      if (frame[0] !== FRAME.welcome) return taking(native, options, frame)
+      return greeting?.takingWelcome(frame) ?? []
     })
 
   const receive = (frame: Uint8Array): void => {

@@ -120,6 +120,7 @@ export async function joinOn(ground: Ground, options: JoinOptions): Promise<Edge
     tags: [...topics.keys()].map(fromHex),
     dial: ground.dial,
     wakes: ground.wakes,
+    onWake: () => calls.woken(),
     watched: () => watches.tags,
     wanted: () => first?.id.toLowerCase(),
     onSignal: (frame) => calls.receive(frame),

@@ -2,13 +2,14 @@
 
 import { systemClock } from '../clock.ts'
 import type { SignalMeshError } from '../errors.ts'
-import { makeIdentity, type NodeId, type PeerId } from '../identity.ts'
+import { checkSeed, makeIdentity, type NodeId, type PeerId } from '../identity.ts'
 import type { Topic } from '../topic.ts'
 import { orAborted } from './abort.ts'
 import type { Connection } from './connection.ts'
 import { fetchRest } from './fetching.ts'
 import type { HomeStatus } from './home.ts'
 import { fetchAgain } from './loading.ts'
+import { startNative } from './native.ts'
 import { openFirst } from './opening.ts'
 import {
   type AdvertiseOptions,
@@ -114,13 +115,13 @@ export interface Edge {
 export async function joinMesh(options: JoinOptions = {}): Promise<Edge> {
   checkJoin(options)
   const { signal } = options
-  // Checked before anybody is dialled; a new one is made while the socket opens.
-  const given = options.identity === undefined ? undefined : makeIdentity(options.identity)
+  const seed = checkSeed(options.identity)
+  const native = startNative()
   const opening = openFirst(options)
   try {
     const loading = orAborted('Joining', signal, () => fetchAgain(systemClock, fetchRest))
-    // Also warms up what signs, which nothing waits for now.
-    const identity = given ?? makeIdentity()
+    await native?.prepare([['public', seed]])
+    const identity = makeIdentity(seed)
     const { joinOver } = await loading
     return await joinOver(options, opening, identity)
   } catch (error) {

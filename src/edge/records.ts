@@ -12,6 +12,7 @@ import {
   decodePresence,
   isAuthentic,
   type Presence,
+  type PresenceFields,
   presenceBody,
   signAdvert,
   signPresence,
@@ -32,6 +33,7 @@ export interface OwnRecords {
   readonly presence: Presence | undefined
   /** From now on, time is what this home said that it was at `heardAtMs` of the monotonic clock. */
   follow(homeNowMs: number, heardAtMs: number): void
+  signPresence(homeKey: Uint8Array): Presence
   /** A presence for this home and fresh adverts of all topics, yet to be signed. */
   draft(homeKey: Uint8Array): Draft
   /** The topics that the edge is in. */
@@ -81,6 +83,18 @@ export function createOwnRecords(options: OwnRecordsOptions): OwnRecords {
     return lastSeq
   }
 
+  const presenceFields = (homeKey: Uint8Array): PresenceFields => ({
+    homeKey,
+    boxKey: boxKeys.publicKey,
+    seq: nextSeq(),
+    ttlMs: RECORD_TTL_MS,
+  })
+
+  const signWith = (fields: PresenceFields): Presence => {
+    presence = signPresence(networkId, identity.keys, fields)
+    return presence
+  }
+
   const fieldsOf = (own: OwnAdvert): AdvertFields => {
     const { tag, info } = own
     const seq = nextSeq()
@@ -98,9 +112,10 @@ export function createOwnRecords(options: OwnRecordsOptions): OwnRecords {
     follow: (homeNowMs, heardAtMs) => {
       offsetMs = homeNowMs - heardAtMs
     },
+    signPresence: (homeKey) => signWith(presenceFields(homeKey)),
     draft: (homeKey) => {
       const { keys } = identity
-      const fields = { homeKey, boxKey: boxKeys.publicKey, seq: nextSeq(), ttlMs: RECORD_TTL_MS }
+      const fields = presenceFields(homeKey)
       const allFields = [...adverts.values()].map(fieldsOf)
       return {
         wants: () => [
@@ -108,8 +123,8 @@ export function createOwnRecords(options: OwnRecordsOptions): OwnRecords {
           ...allFields.map((one) => signing('advert', networkId, advertBody(keys, one), keys)),
         ],
         sign: () => {
-          presence = signPresence(networkId, keys, fields)
-          return { presence, adverts: allFields.map((one) => signAdvert(networkId, keys, one)) }
+          const adverts = allFields.map((one) => signAdvert(networkId, keys, one))
+          return { presence: signWith(fields), adverts }
         },
       }
     },

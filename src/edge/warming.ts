@@ -1,8 +1,9 @@
 /** Warming: does once in vain what connecting takes, so that the runtime has compiled it when somebody waits. */
 
 import type { Clock } from '../clock.ts'
-import { boxKeyPair, randomBytes, sign, signingKeyPair, verify } from '../crypto.ts'
-import { cipherKey, openAt, sealAt, startHandshake } from '../noise.ts'
+import { boxKeyPair, type KeyPair, randomBytes, sign, signingKeyPair, verify } from '../crypto.ts'
+import { cipherKey, type Handshake, openAt, sealAt, startHandshake } from '../noise.ts'
+import { startNative } from './native.ts'
 
 /** How often each part is done: the first time is interpreted, some later one compiled. */
 const ROUNDS = 3
@@ -45,12 +46,17 @@ export function startWarming(clock: Clock, parts: readonly (() => void)[] = allP
 }
 
 function allParts(): (() => void)[] {
-  const again = Array.from({ length: ROUNDS - 1 }, () => [warmSigning, warmSealing])
-  return [warmSigning, warmSealing, warmRtc, ...again.flat()]
+  // Keys and signatures are WebCrypto's then, and nothing compiled is called.
+  const parts = startNative() ? [warmHashing] : [warmSigning, warmSealing]
+  const again = Array.from({ length: ROUNDS - 1 }, () => parts)
+  return [...parts, warmRtc, ...again.flat()]
 }
 
 const NETWORK = new Uint8Array(32)
 const BYTES = new Uint8Array(512)
+const NO_KEYS: KeyPair = { publicKey: NETWORK, secretKey: NETWORK }
+/** A handshake that is only begun hashes a few times. */
+const HASHINGS = 8
 
 function warmSigning(): void {
   const keys = signingKeyPair(randomBytes(32))
@@ -58,21 +64,31 @@ function warmSigning(): void {
   verify('presence', NETWORK, BYTES, signature, keys.publicKey)
 }
 
+const ABOUT = { pattern: 'IK', prologue: BYTES } as const
+
 /** Both ends of a handshake between keys that nobody else has, and a frame under one more. */
 function warmSealing(): void {
   const [own, other] = [boxKeyPair(), boxKeyPair()]
-  const about = { pattern: 'IK', prologue: BYTES } as const
-  const caller = startHandshake({
-    ...about,
-    initiator: true,
-    keys: own,
-    remoteStatic: other.publicKey,
-  })
-  const called = startHandshake({ ...about, initiator: false, keys: other })
+  const caller = startCall(own, other.publicKey)
+  const called = startHandshake({ ...ABOUT, initiator: false, keys: other })
   called.read(caller.write(BYTES))
   caller.read(called.write(BYTES))
   caller.destroy()
   called.destroy()
+  sealOne()
+}
+
+/** The same as far as it goes without a secret to share. */
+function warmHashing(): void {
+  for (let i = 0; i < HASHINGS; i++) startCall(NO_KEYS, BYTES.subarray(0, 32)).destroy()
+  sealOne()
+}
+
+function startCall(keys: KeyPair, remoteStatic: Uint8Array): Handshake {
+  return startHandshake({ ...ABOUT, initiator: true, keys, remoteStatic })
+}
+
+function sealOne(): void {
   const key = cipherKey(randomBytes(32))
   openAt(key, 0, BYTES, sealAt(key, 0, BYTES, BYTES))
 }

@@ -1,6 +1,9 @@
 /** Gathering: what an RTC connection shows of this side's network while it asks the servers for ICE. */
 
+import { reachOf } from '../authority.ts'
 import { systemClock } from '../clock.ts'
+import { iceHost } from '../ice.ts'
+import { ICE_OVER_MS, ICE_SILENT_MS } from '../limits.ts'
 import type { NetFacts } from './why.ts'
 
 export interface Gathered {
@@ -19,10 +22,6 @@ interface Found {
   readonly isUdp: boolean
 }
 
-/** Without a word from any server for this long they are silent: browsers give up after 8 to 10 s. */
-const SILENT_MS = 4_000
-/** By then each browser has given up. */
-const OVER_MS = 12_000
 /** Could not be reached (W3C webrtc); all others are STUN error codes of the server itself. */
 const UNREACHED = 701
 
@@ -53,7 +52,7 @@ export function gatherFacts(
     const relayOnly = iceTransportPolicy === 'relay'
     const urls = [...new Set(iceServers.flatMap(({ urls }) => urls))]
     const serversOf = (scheme: RegExp): Servers => {
-      const asked = urls.filter((url) => scheme.test(url))
+      const asked = urls.filter((url) => scheme.test(url) && mayAsk(url))
       return { asked, failed: asked.filter(hasFailed) }
     }
     const [stun, turn] = [serversOf(/^stuns?:/i), serversOf(/^turns?:/i)]
@@ -78,13 +77,28 @@ export function gatherFacts(
     }
   }
 
+  /** A host without IPv4 does not ask at an address of IPv4, nor the other way round. */
+  const mayAsk = (url: string): boolean => {
+    const hosts = found.filter(({ type }) => type === 'host').map(({ at }) => familyOf(at))
+    const family = familyOf(iceHost(url) ?? '')
+    return !family || hosts.length === 0 || hosts.includes(family) || hosts.includes(undefined)
+  }
   const hasFailed = (url: string): boolean =>
     failed.has(url) && !found.some((one) => one.url === url)
   const tookMs = (): number => (endedAtMs ?? nowMs()) - startedAtMs
-  const isOver = (): boolean => endedAtMs !== undefined || tookMs() > OVER_MS
-  /** Firefox does not say which server failed; that it waited for some shows. */
-  const allFailed = (stun: Seen): boolean =>
-    'onicecandidateerror' in connection ? stun.failed === stun.asked : tookMs() > SILENT_MS
+  const isOver = (): boolean => endedAtMs !== undefined || tookMs() > ICE_OVER_MS
+  /**
+   * Firefox does not say which server failed, and Chromium does so only in the end, which comes late where
+   * packets are dropped without a word; that it waited for some shows. Gathering also ends
+   * once there is a path: but who answers a private address tells it of another.
+   */
+  const allFailed = (stun: Seen): boolean => {
+    const shown = found.filter(({ type }) => type === 'host' || type === 'srflx')
+    if (shown.length > 0 && shown.every(({ at }) => isPrivate(at))) return true
+    return 'onicecandidateerror' in connection && endedAtMs !== undefined
+      ? stun.failed === stun.asked
+      : tookMs() > ICE_SILENT_MS
+  }
 
   const mappingOf = (stun: Seen): NetFacts['mapping'] => {
     const reflexive = found.filter(({ type }) => type === 'srflx')
@@ -113,6 +127,18 @@ export function gatherFacts(
       endedAtMs = undefined
     },
   }
+}
+
+/** Names tell nothing. */
+function isPrivate(at: string): boolean {
+  const [address = ''] = at.split(' ')
+  return familyOf(address) !== undefined && reachOf(address) !== 'public'
+}
+
+/** Of a literal address; names, also those that hide an address, have none. */
+function familyOf(text: string): 4 | 6 | undefined {
+  if (text.includes('[') || /^[\da-f]*:.*:/i.test(text)) return 6
+  return /^\d+(\.\d+){3}\b/.test(text) ? 4 : undefined
 }
 
 interface Servers {

@@ -2,6 +2,7 @@
 
 export const NODE_ALONE: Readonly<Record<string, string>> = {
   'test/swarm.test.ts': 'constructs a HyperDHT, which ends any other process',
+  'test/bootstraphost.test.ts': 'starts DHT nodes, which end any other process',
   'test/relaying.test.ts': 'starts a DHT and relays on it, which are for Node',
   'test/runtime-node.test.ts': 'the adapter of Node; test/conformance.test.ts is for all',
   'test/limits.test.ts': 'tries the time-outs of node:http, and hurries the clocks of a process',

@@ -2,6 +2,7 @@
 
 import { asking } from './asking.ts'
 import { atHome } from './at-home.ts'
+import { carry } from './carry.ts'
 import type { Cases } from './case.ts'
 import { conduct } from './conduct.ts'
 import { dials } from './dials.ts'
@@ -11,6 +12,7 @@ import { heard } from './heard.ts'
 import { ice } from './ice.ts'
 import { links } from './links.ts'
 import { logs } from './logs.ts'
+import { native } from './native.ts'
 import { nodeTimes } from './node-times.ts'
 import { onTheWay } from './on-the-way.ts'
 import { rates } from './opens.ts'
@@ -25,6 +27,7 @@ import { said } from './said.ts'
 import { shared } from './shared.ts'
 import { sizes } from './sizes.ts'
 import { sockets } from './sockets.ts'
+import { sources, sourceTimes } from './sources.ts'
 import { space } from './space.ts'
 import { stun } from './stun.ts'
 import { tree } from './tree.ts'
@@ -42,6 +45,7 @@ export const coreCases: readonly Cases[] = [
   said,
   links,
   logs,
+  native,
   onTheWay,
   rates,
   nodeTimes,
@@ -58,7 +62,15 @@ export const coreCases: readonly Cases[] = [
   shared,
   stun,
   ice,
+  sources,
+  carry,
 ]
 
 /** Cases of `runtimes/limits.ts`. */
-export const runtimeCases: readonly Cases[] = [sockets, runtimeTimes, runtimeWaits, relay]
+export const runtimeCases: readonly Cases[] = [
+  sockets,
+  runtimeTimes,
+  runtimeWaits,
+  relay,
+  sourceTimes,
+]

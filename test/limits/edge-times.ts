@@ -8,6 +8,7 @@ import { createOwnRecords } from '../../src/edge/records.ts'
 import { createRestart, type Restart } from '../../src/edge/restart.ts'
 import { createRinging, type Ringing } from '../../src/edge/ringing.ts'
 import type { MakeRtc } from '../../src/edge/rtc.ts'
+import { gatherFacts } from '../../src/edge/whygather.ts'
 import { SignalMeshError } from '../../src/errors.ts'
 import { NO_ICE } from '../../src/ice.ts'
 import { FACTS_AFTER_MS, RING_KNOCK_MS, RTC_AWAY_MS } from '../../src/limits.ts'
@@ -20,7 +21,7 @@ import { identityOf, tagOf } from '../fixtures/samples.ts'
 import { during, type TestMesh, testMesh } from '../support/mesh.ts'
 import { NETWORK } from '../support/rawedge.ts'
 import { rtcWorld } from '../support/rtc.ts'
-import { type Cases, changesAt, outcomeOf } from './case.ts'
+import { type Cases, changesAfter, changesAt, outcomeOf } from './case.ts'
 
 export const edgeTimes: Cases = {
   JOIN_TIMEOUT_MS: changesAt('joining', 'NO_HOME', async (ms) => {
@@ -98,6 +99,8 @@ export const edgeTimes: Cases = {
     const { count } = await restarting(async (_, clock) => clock.advance(ms))
     return count === 1 ? 'one restart' : 'two restarts'
   }),
+  ICE_SILENT_MS: changesAfter('open', 'blocked', (ms) => seen(ms, true)),
+  ICE_OVER_MS: changesAfter('unknown', 'blocked', (ms) => seen(ms, false)),
   FACTS_AFTER_MS: changesAt('nothing told', 'facts told', async (ms) => {
     const mesh = await testMesh(1)
     const node = mesh.nodes[0] as MeshNode
@@ -107,7 +110,11 @@ export const edgeTimes: Cases = {
       const rtc = makeRtc(options)
       return { ...rtc, take: (item) => item.kind !== 'candidate' && rtc.take(item) }
     }
-    const [called, caller] = [await mesh.edge(node), await mesh.edge(node, {}, { makeRtc: deaf })]
+    const alone = { meshRelay: false }
+    const [called, caller] = [
+      await mesh.edge(node),
+      await mesh.edge(node, alone, { makeRtc: deaf }),
+    ]
     await during(called.advertise('room'), mesh.clock)
     let sent = 0
     mesh.tap = (frame) => {
@@ -150,7 +157,7 @@ export const edgeTimes: Cases = {
       const about = { networkId: networkId('test'), identity: identityOf(1), clock }
       const records = createOwnRecords({ ...about, boxKeys: boxKeyPair() })
       records.add(tagOf(1), () => new Uint8Array(0))
-      records.signAdverts()
+      records.draft(new Uint8Array(32)).sign().adverts
       await clock.advance(ms)
       return records.renewAdverts().length ? 'signed again' : 'as it is'
     } finally {
@@ -178,6 +185,21 @@ async function ringing(
   await after(called, clock)
   called.stop()
   return now
+}
+
+/** What a page that hears of no failure makes of UDP, after it has gathered for so long. */
+function seen(ms: number, isOver: boolean): string {
+  let nowMs = 0
+  const connection = Object.assign(new EventTarget(), {
+    iceGatheringState: 'gathering',
+    getConfiguration: () => ({ iceServers: [{ urls: 'stun:192.0.2.1' }] }),
+  })
+  const rtc = connection as unknown as RTCPeerConnection
+  const gathered = gatherFacts(rtc, {}, () => nowMs)
+  nowMs = ms
+  connection.iceGatheringState = isOver ? 'complete' : 'gathering'
+  connection.dispatchEvent(new Event('icegatheringstatechange'))
+  return gathered.facts().udp
 }
 
 /** Long after the last candidate, and its acknowledgement. */

@@ -43,6 +43,19 @@ export const ice: Cases = {
     await ground.clock.advance(ms)
     return ground.urls().length === 2 ? 'alive' : 'gone'
   }),
+  STUN_RESEND_MS: changesAt('said once', 'said again', async (ms) => {
+    const ground = neighbours(1)
+    ground.answering.clear()
+    ground.stuns.sweep()
+    await ground.clock.advance(ms)
+    return ground.sent.length === 1 ? 'said once' : 'said again'
+  }),
+  STUN_LINKED_MS: changesAt('not asked', 'asked', async (ms) => {
+    const ground = neighbours(1)
+    ground.stuns.linked()
+    await ground.clock.advance(ms)
+    return ground.sent.length === 0 ? 'not asked' : 'asked'
+  }),
   STUN_PROBE_MS: changesAt('not asked', 'asked', async (ms) => {
     const ground = neighbours(1)
     ground.stuns.sweep()

@@ -75,6 +75,10 @@ export function rtcWorld(clock: Clock, candidates = 3): RtcWorld {
   const heal = (): void => {
     isCut = false
   }
+  const closed = (end: End): void => {
+    end.closed = true
+    ends.delete(end.name)
+  }
   const makeRtc = (options: RtcOptions): Rtc => {
     const index = count
     const end: End = {
@@ -180,11 +184,12 @@ export function rtcWorld(clock: Clock, candidates = 3): RtcWorld {
       facts: () => facts[index] ?? NO_FACTS,
       close: () => {
         if (end.closed) return
-        end.closed = true
+        closed(end)
         const { other } = end
         clock.after(1, () => {
-          if (!other || other.closed) return
-          other.closed = true
+          // Over a path that is lost nobody hears of it.
+          if (!other || other.closed || end.isAway) return
+          closed(other)
           other.options.onClose(undefined)
         })
       },

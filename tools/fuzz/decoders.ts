@@ -13,12 +13,13 @@ import { manualClock, settle } from '../../src/clock.ts'
 import { readHello } from '../../src/edge/greeting.ts'
 import { decodePlain, encodePlain } from '../../src/edge/items.ts'
 import { presenceOfOpening } from '../../src/edge/sealing.ts'
+import { decodeFacts, encodeFacts, NO_FACTS } from '../../src/edge/whyfacts.ts'
 import { decodeProof as decodeCharge, isProved, peekProof } from '../../src/equivocation.ts'
 import { SignalMeshError } from '../../src/errors.ts'
 import { readPacket } from '../../src/gossip.ts'
 import { addressOf } from '../../src/http.ts'
 import { decodeIce, encodeIce, NO_ICE } from '../../src/ice.ts'
-import { MAX_FRAME_BYTES } from '../../src/limits.ts'
+import { MAX_FACTS_BYTES, MAX_FRAME_BYTES } from '../../src/limits.ts'
 import {
   decodeBye,
   decodeFound,
@@ -205,6 +206,14 @@ const decoders: Readonly<Record<string, Decoder>> = {
       sameAgain(encodePlain(decodePlain(again)), again)
     },
   },
+  facts: {
+    seeds: [encodeFacts({ facts: NO_FACTS, gaveUp: true })],
+    decode: (bytes) => {
+      const said = decodeFacts(bytes)
+      must(encodeFacts(said).length <= MAX_FACTS_BYTES, 'Facts beyond their bound')
+      sameAgain(encodeFacts(decodeFacts(encodeFacts(said))), encodeFacts(said))
+    },
+  },
   request: { seeds: [rpcFrame(2, samples.hello)], decode: request },
   answer: { seeds: [rpcFrame(3, Uint8Array.of(0)), rpcFrame(3, samples.error)], decode: answer },
   address: { seeds: addresses().map(utf8), decode: address },
@@ -291,6 +300,7 @@ function plainOfAll(): Uint8Array {
       { kind: 'relay', data: utf8('by way of a node') },
       { kind: 'metadata', data: utf8('about me') },
       { kind: 'bye', reason: 'gone' },
+      { kind: 'facts', facts: NO_FACTS, gaveUp: true },
     ],
   })
 }

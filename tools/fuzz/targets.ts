@@ -8,12 +8,14 @@ import { keptTargets } from './kept.ts'
 import { linkTarget, neighbourTarget } from './link.ts'
 import { sealedTarget } from './sealed.ts'
 import { sessionTarget } from './session.ts'
+import { sourceTargets } from './sources.ts'
 import type { Target } from './target.ts'
 import { witnessTarget } from './witness.ts'
 
 export const targets: readonly Target[] = [
   ...decoderTargets,
   ...keptTargets,
+  ...sourceTargets,
   callerTarget,
   sealedTarget,
   forwardTarget,

@@ -35,9 +35,11 @@ export class Duplex extends EventEmitter {
   override on(name: string, listener: (...args: unknown[]) => void): this {
     super.on(name, listener)
     if (name === 'data') {
-      this.#isHeard = true
       // Not in the turn of who begins to listen.
-      queueMicrotask(() => this.#flow())
+      queueMicrotask(() => {
+        this.#isHeard = true
+        this.#flow()
+      })
     }
     return this
   }
