@@ -14,6 +14,7 @@ const PAGES = 2
 
 const NOT_IN_PAGES: Readonly<Record<string, string>> = {
   'test/api.test.ts': 'reads the types of the package by the compiler',
+  'test/bootstraphost.test.ts': 'starts a DHT',
   'test/boundaries.test.ts': 'reads the source, and builds',
   'test/buckets.test.ts': 'signs thousands of records, for minutes in a page; passes by name',
   'test/bundle.test.ts': 'builds, and serves what it has built',

@@ -116,7 +116,10 @@ export function openLan(
   return {
     close: () => {
       for (const cancel of cancels) cancel()
-      return new Promise((resolve) => mdns.destroy(() => resolve()))
+      return new Promise<void>((resolve) => {
+        mdns.destroy(() => resolve())
+        // One whose port could not be had is closed already, which the package takes for an error.
+      }).catch((error: unknown) => log.debug('Multicast DNS', { why: whyOf(error) }))
     },
   }
 }

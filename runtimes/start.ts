@@ -12,6 +12,7 @@ import type { RelayHost, Running, Runtime, Store, Swarm, UdpPort } from '../src/
 import { LINK_PROTOCOL, meshTopic, networkId } from '../src/topic.ts'
 import type { Config } from './config.ts'
 import type { Host } from './host.ts'
+import { fatalWhenLast } from './lastfatal.ts'
 import { REGISTRY_MEMBERS, readMembers } from './members.ts'
 import { finished, makePages, plain } from './pages.ts'
 import { type Finding, openFinding } from './sourceuse.ts'
@@ -70,7 +71,7 @@ export async function startNode(
     await Promise.all([left, relay?.close(), running?.close(), stun?.close(), bootstrap?.close()])
   }
   try {
-    const stopped = new Set<string>()
+    const fatal = fatalWhenLast(config.network.length, onFatal)
     for (const [i, network] of config.network.entries()) {
       const node = await createNode({
         network,
@@ -91,12 +92,7 @@ export async function startNode(
           bytesPerSecond: Math.floor(config.meshRelayRate / config.network.length),
         },
         assets,
-        onFatal: (error) => {
-          stopped.add(network)
-          // What befalls one network is no reason to end the others.
-          if (stopped.size === config.network.length) onFatal(error)
-          else logOf(network).error('The node of this network has stopped', { error })
-        },
+        onFatal: (error) => fatal(network, error, logOf(network)),
       })
       nodes.push(node)
     }

@@ -15,8 +15,9 @@ export const CARRY_HEADER_BYTES = 92
 /** It says what has come, and is numbered apart from frames that hold a piece. */
 export const FLAG_WORD = 1
 
-/** In the first byte of a node's features. */
+/** In the first byte of a node's features; the second stands in its card alone, for edges are told nothing of it. */
 const FEATURE_CARRIES = 1
+const FEATURE_REPORTS = 2
 
 /** The features of a node, in its hello and its card. */
 export function featuresOf(carries: boolean): Uint8Array {
@@ -24,6 +25,16 @@ export function featuresOf(carries: boolean): Uint8Array {
   features[0] = carries ? FEATURE_CARRIES : 0
   return features
 }
+
+/** Those in its card: this version takes reports. */
+export function cardFeatures(carries: boolean): Uint8Array {
+  const features = featuresOf(carries)
+  features[0] = (features[0] as number) | FEATURE_REPORTS
+  return features
+}
+
+export const takesReports = (features: Uint8Array): boolean =>
+  ((features[0] as number) & FEATURE_REPORTS) !== 0
 
 export const doesCarry = (features: Uint8Array): boolean =>
   ((features[0] as number) & FEATURE_CARRIES) !== 0

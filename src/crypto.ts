@@ -65,6 +65,7 @@ export type SignedType =
   | 'advert'
   | 'batch'
   | 'head'
+  | 'report'
 
 /** The bytes that are signed: "signal-mesh/<type>/1" 0x00, the network's id, the body. */
 export function signedBytes(type: SignedType, networkId: Uint8Array, body: Uint8Array): Uint8Array {

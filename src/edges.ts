@@ -63,8 +63,15 @@ export interface Edges {
 }
 
 export function createEdges(options: EdgesOptions): Edges {
-  const { directory, clock, log, identity, networkId, ice = NO_ICE_SOURCE, carry = NO_CARRY } =
-    options
+  const {
+    directory,
+    clock,
+    log,
+    identity,
+    networkId,
+    ice = NO_ICE_SOURCE,
+    carry = NO_CARRY,
+  } = options
   const sessions = new Map<PeerId, Session>()
   const perAddress = new Map<string, number>()
   const standbys = new Set<Session>()

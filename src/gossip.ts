@@ -44,6 +44,8 @@ export interface Gossip {
   receive(packet: Uint8Array, from: NodeId): void
   /** Takes a neighbour's word about the tree. */
   receiveWord(frame: Uint8Array, from: NodeId): void
+  /** The neighbours to whom all packets go at once: with those of all nodes a tree. */
+  readonly eager: readonly NodeId[]
   /** Says which neighbours there are from now on. */
   setNeighbours(ids: Iterable<NodeId>): void
   close(): void
@@ -69,6 +71,7 @@ export function createGossip(options: GossipOptions): Gossip {
     { id: b4a.from(fromHex(options.id)), maxAge: SEEN_PACKETS_MS, maxSize: MAX_SEEN_PACKETS },
   )
   broadcast.open()
+  let eager: readonly NodeId[] = []
   const seen = createSeen(options.clock)
   const tree = createTree({
     clock: options.clock,
@@ -81,7 +84,10 @@ export function createGossip(options: GossipOptions): Gossip {
       const { data } = kept
       options.send(neighbour, writePacket({ seqno: fromHex(id), origin, sender, data }))
     },
-    setEager: (ids) => broadcast.updatePeers(ids.map((id) => ({ id: b4a.from(fromHex(id)) }))),
+    setEager: (ids) => {
+      eager = ids
+      broadcast.updatePeers(ids.map((id) => ({ id: b4a.from(fromHex(id)) })))
+    },
   })
 
   return {
@@ -124,6 +130,9 @@ export function createGossip(options: GossipOptions): Gossip {
       if (feed(bytes)) options.deliver(packet.data, neighbour)
     },
     receiveWord: tree.receive,
+    get eager() {
+      return eager
+    },
     setNeighbours: tree.setNeighbours,
     close: () => {
       tree.close()

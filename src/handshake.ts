@@ -1,7 +1,7 @@
 /** The handshake of a mesh link: Noise XX that proves both NodeIds, then every frame under its keys. */
 
 import { reader, toHex, writer } from './bytes.ts'
-import { doesCarry, featuresOf } from './carryframes.ts'
+import { cardFeatures, doesCarry, takesReports } from './carryframes.ts'
 import type { Clock } from './clock.ts'
 import { KEY_BYTES, type KeyPair, SIGNATURE_BYTES, sign, verify } from './crypto.ts'
 import { asMeshError, SignalMeshError } from './errors.ts'
@@ -26,6 +26,8 @@ export interface SecureLink {
   readonly initiator: boolean
   /** Whether the other side carries between edges. */
   readonly carries: boolean
+  /** Whether it takes reports of nodes on themselves. */
+  readonly reports: boolean
 }
 
 export interface SecureLinkOptions {
@@ -42,7 +44,7 @@ export interface SecureLinkOptions {
 }
 
 /** What the other side has shown of itself. */
-type Shown = Pick<SecureLink, 'remote' | 'carries'>
+type Shown = Pick<SecureLink, 'remote' | 'carries' | 'reports'>
 
 const FEATURE_BYTES = 8
 
@@ -97,7 +99,7 @@ function nodeCard(options: SecureLinkOptions): Uint8Array {
   return writer()
     .bytes(options.identity.keys.publicKey)
     .bytes(sign('link', options.networkId, body, options.identity.keys))
-    .bytes(featuresOf(options.carries ?? false))
+    .bytes(cardFeatures(options.carries ?? false))
     .done()
 }
 
@@ -119,7 +121,7 @@ function readCard(handshake: Handshake, card: Uint8Array, options: SecureLinkOpt
     const text = `There is node ${remote}, not ${options.wanted}`
     throw new SignalMeshError('REFUSED', text, { evidence: nodeKey.slice() })
   }
-  return { remote, carries: doesCarry(features) }
+  return { remote, carries: doesCarry(features), reports: takesReports(features) }
 }
 
 function cardBody(nodeKey: Uint8Array, boxKey: Uint8Array): Uint8Array {

@@ -15,6 +15,10 @@ import { createBucket, take } from './rate.ts'
 export interface KeepAlive {
   /** Notes that a frame came; true if it was a ping or pong and is done with. */
   heard(frame: Uint8Array): boolean
+  /** Asks for a sign of life now, to see how long it takes. */
+  probe(): void
+  /** How long the last one took there and back. */
+  readonly rttMs: number | undefined
   stop(): void
 }
 
@@ -26,6 +30,8 @@ export function keepAlive(
   const pongs = createBucket(PONGS_PER_SECOND, PONGS_BURST)
   let heardAtMs = 0
   let elapsedMs = 0
+  let probedAtMs: number | undefined
+  let rttMs: number | undefined
   const tick = (): void => {
     elapsedMs += PING_AFTER_MS
     const silentMs = elapsedMs - heardAtMs
@@ -49,7 +55,20 @@ export function keepAlive(
       heardAtMs = elapsedMs
       if (frame.length !== 1) return false
       if (frame[0] === FRAME.ping) answer()
+      if (frame[0] === FRAME.pong && probedAtMs !== undefined) {
+        rttMs = Math.round(clock.monotonicMs() - probedAtMs)
+        probedAtMs = undefined
+      }
       return frame[0] === FRAME.ping || frame[0] === FRAME.pong
+    },
+    probe: () => {
+      // What waits in the queue would be measured with it; and one under way is answered for both.
+      if (probedAtMs !== undefined || link.bufferedBytes > MAX_BUFFERED_BYTES) return
+      probedAtMs = clock.monotonicMs()
+      link.send(PING)
+    },
+    get rttMs() {
+      return rttMs
     },
     stop: () => cancel(),
   }

@@ -63,6 +63,14 @@ export const MAX_VIAS: number = 3
 export const MAX_URL_BYTES: number = 256
 /** Longest name of a runtime in a head; the names that there are have four letters. */
 export const MAX_RUNTIME_BYTES = 16
+/** Largest report of a node on itself, with each heartbeat; with 64 neighbours and every text full it takes 1,918 bytes. */
+export const MAX_REPORT_BYTES: number = 2 * KIB + 512
+/** Longest name that an operator gives a node; it stands on a card of a page. */
+export const MAX_NODE_NAME_BYTES = 64
+/** Longest version of a program or runtime in a report. */
+export const MAX_VERSION_BYTES = 32
+/** Homes that a report names as those that its node is behind: more than a few means that all are. */
+export const MAX_REPORTED_BEHIND = 16
 /** Homes whose runtime is shown at `/health`, which is asked for every few seconds: 5 KB of it. */
 export const MAX_RUNTIMES_SHOWN = 64
 
@@ -143,6 +151,12 @@ export const MAX_LINK_HANDSHAKES: number = 64
 export const MAX_INCOMING_HANDSHAKES: number = MAX_LINK_HANDSHAKES / 2
 /** Neighbours remembered over a restart; two, as Bitcoin Core does. */
 export const MAX_ANCHORS: number = 2
+/** Pages and programs that watch the mesh at one node: each is told of every report, some 200 KB in 10 s for 300 nodes. */
+export const MAX_WATCHERS = 64
+/** Of one address (IPv6: one /64): an operator's screens. */
+export const MAX_WATCHERS_PER_ADDRESS = 8
+/** What has happened in the mesh lately, for who begins to watch: a screen or two. */
+export const MAX_EVENTS = 128
 /** Homes kept out because they lied; beyond that the longest kept out comes back early. */
 export const MAX_QUARANTINED: number = 1_024
 /** Of so many edges' signatures that a home brings, one is checked at once, drawn at random. */
@@ -314,6 +328,11 @@ export const STUN_TOTAL_PER_SECOND: number = 5_000
 /** And at once: two seconds of that, after a standstill. */
 export const STUN_TOTAL_BURST: number = 10_000
 
+/** Wrong operator's tokens per second from one address group; a right one is never counted. */
+export const ADMIN_TRIES_PER_SECOND = 1
+/** And at once: somebody who looks for the right one among a few. */
+export const ADMIN_TRIES_BURST = 10
+
 /** Bytes per second that a node carries in all, unless told otherwise: a third of a 100 Mbit/s line. */
 export const CARRY_BYTES_PER_SECOND: number = 4 * 1024 * KIB
 /** For one address (IPv6: one /64): half of that. */
@@ -444,6 +463,12 @@ export const PING_AFTER_MS: number = 20 * SECOND_MS
 export const SILENT_AFTER_MS: number = 3 * PING_AFTER_MS
 /** How often a node multicasts its signed head when nothing changes. */
 export const HEARTBEAT_MS: number = 10 * SECOND_MS
+/** A home not heard of for so long has missed two heartbeats, and is shown as suspected. */
+export const SUSPECT_AFTER_MS: number = 2 * HEARTBEAT_MS + 2 * SECOND_MS
+/** A change of a node's links is in a report by then, with all others of that time. */
+export const REPORT_AFTER_MS: number = SECOND_MS
+/** How often those who watch the mesh are told what is new, and for how long one view of it is handed out. */
+export const WATCH_TICK_MS: number = SECOND_MS
 /** A home not heard of for this long has left, with its edges: three heartbeats and a half. */
 export const HOME_EXPIRES_MS: number = 35 * SECOND_MS
 /** Changes are gathered for this long before a batch is signed. */

@@ -34,6 +34,7 @@ export const FRAME = {
   tree: 11,
   carry: 12,
   carryEnd: 13,
+  report: 14,
 } as const
 
 export const PING: Uint8Array = Uint8Array.of(FRAME.ping)

@@ -28,6 +28,8 @@ export interface NeighboursOptions {
   onSignal(frame: Uint8Array, from: NodeId): void
   /** Takes what is carried for an edge here; without this one the node carries nothing. */
   onCarry?(frame: Uint8Array, from: NodeId): void
+  /** Takes a report of a node on itself. */
+  onReport?(frame: Uint8Array, from: NodeId): void
   onUp(id: NodeId): void
   /** `goodbye` is the code with which the node itself ended the link, if it did. */
   onDown(id: NodeId, goodbye: ErrorCode | undefined): void
@@ -41,6 +43,10 @@ export interface Neighbours {
   has(id: NodeId): boolean
   /** Bytes that wait on the link to a node that carries between edges; undefined where there is none. */
   carryWaitingBytes(id: NodeId): number | undefined
+  /** Whether the node takes reports of nodes on themselves. */
+  takesReports(id: NodeId): boolean
+  /** Measures anew how long each link takes. */
+  probe(): void
   /**
    * Secures a raw link and takes it on; gives who proved to be at its other end. Never rejects: a
    * failure closes the link, is logged and given.
@@ -60,6 +66,8 @@ export interface LinkAge {
   readonly initiator: boolean
   /** Where its other end is, unless it goes through a DHT relay. */
   readonly remoteAddress?: string
+  /** How long there and back took when it was last measured. */
+  readonly rttMs?: number
 }
 
 interface Neighbour {
@@ -139,6 +147,7 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       else if (frame[0] === FRAME.carry && options.onCarry) options.onCarry(frame, remote)
       else if (frame[0] === FRAME.gossip) options.onGossip(frame.subarray(1), remote)
       else if (frame[0] === FRAME.tree) options.onTree(frame, remote)
+      else if (frame[0] === FRAME.report && options.onReport) options.onReport(frame, remote)
       else if (frame[0] === FRAME.rpc) neighbour.rpc.receive(frame)
       else if (frame[0] === FRAME.bye) {
         neighbour.goodbye = decodeBye(frame).code
@@ -169,7 +178,17 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       if (!neighbour) return undefined
       const upMs = clock.monotonicMs() - neighbour.sinceMs
       const { initiator, relay, remoteAddress } = neighbour.slot
-      return { upMs, initiator, ...(relay === undefined && { remoteAddress }) }
+      const { rttMs } = neighbour.alive
+      return {
+        upMs,
+        initiator,
+        ...(relay === undefined && { remoteAddress }),
+        ...(rttMs !== undefined && { rttMs }),
+      }
+    },
+    takesReports: (id) => neighbours.get(id)?.secure.reports ?? false,
+    probe: () => {
+      for (const { alive } of neighbours.values()) alive.probe()
     },
     add: async (raw, info) => {
       if (!mayHandshake(info, handshakes)) {

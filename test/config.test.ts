@@ -29,6 +29,8 @@ const SETTINGS: readonly [keyof Config, unknown, string, unknown][] = [
     ['https://a.example', 'https://b.example/x'],
   ],
   ['trustProxy', [], 'loopback,192.0.2.1,2001:db8::1', ['loopback', '192.0.2.1', '2001:db8::1']],
+  ['meshRelay', true, 'off', false],
+  ['meshRelayRate', 4_194_304, '100000', 100_000],
   ['members', undefined, './members.txt', './members.txt'],
   ['logLevel', 'info', 'debug', 'debug'],
   ['logFormat', 'pretty', 'json', 'json'],
@@ -79,6 +81,7 @@ const MISTAKES: readonly [readonly string[], string][] = [
     ],
   ),
   [['--tls-cert', 'a.pem'], 'Flags --tls-cert and --tls-key go together'],
+  [['--mesh-relay', 'maybe'], 'Flag --mesh-relay takes on or off, not "maybe"'],
   [['--turn-url', 'turn:a.example'], 'Flags --turn-url and --turn-secret-file go together'],
   [['--turn-secret-file', 'a'], 'Flags --turn-url and --turn-secret-file go together'],
   [

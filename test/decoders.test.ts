@@ -3,6 +3,7 @@
 import fc from 'fast-check'
 import { decodeBatch, decodeHead } from '../src/batch.ts'
 import { concat, reader } from '../src/bytes.ts'
+import { decodeCarryEnd, decodePlace } from '../src/carryframes.ts'
 import { decodeProof as decodeCharge } from '../src/equivocation.ts'
 import { readPacket } from '../src/gossip.ts'
 import {
@@ -53,6 +54,8 @@ const cases: Readonly<Record<string, Case>> = {
   'shared close': { bytes: samples.sharedClose, decode: decodeMuxFrame },
   'pushed join': { bytes: samples.pushedJoin, decode: decodePush },
   'pushed leave': { bytes: samples.pushedLeave, decode: decodePush },
+  'place to carry': { bytes: samples.carryPlace, decode: decodePlace },
+  'end of carrying': { bytes: samples.carryEnd, decode: decodeCarryEnd },
   'word of the tree': { bytes: encodeWord('have', ['a1'.repeat(32)]), decode: readWord },
   'gossip packet': { bytes: gossipPacket(), decode: readPacket },
 }

@@ -1,5 +1,6 @@
 /** Networks side by side: one process serves several, and nothing goes from one to another. */
 
+import { fatalWhenLast } from '../runtimes/lastfatal.ts'
 import { fromHex, toHex } from '../src/bytes.ts'
 import { type ManualClock, manualClock } from '../src/clock.ts'
 import { joinOn } from '../src/edge/join.ts'
@@ -284,6 +285,21 @@ test('health tells of each network apart, and of one by its name', async () => {
   assert.is((await (await single.get('/health')).json()).networks, undefined)
   await edge.close()
   await world.close()
+})
+
+test('what ends the node of one network ends the process only if it is the last', () => {
+  const [ended, logged]: string[][] = [[], []]
+  const log = {
+    ...silentLog,
+    error: (_: string, { error }: { error?: unknown } = {}) =>
+      void logged?.push(String((error as Error).message)),
+  }
+  const fatal = fatalWhenLast(2, ({ message }) => void ended?.push(message))
+  fatal('testnet', new SignalMeshError('DUPLICATE_NODE', 'one'), log)
+  fatal('testnet', new SignalMeshError('DUPLICATE_NODE', 'again'), log)
+  assert.equal([ended, logged], [[], ['one', 'again']])
+  fatal('main', new SignalMeshError('DUPLICATE_NODE', 'two'), log)
+  assert.equal(ended, ['two'])
 })
 
 test('each network keeps its key, in whichever order they are named later', async () => {

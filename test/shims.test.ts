@@ -86,7 +86,7 @@ test('a duplex of things tells what comes, and writes, as the package does', asy
       const ours = new Duplex({ objectMode: true }) as AnyDuplex
       assert.equal(await play(ours, steps), await play(theirs, steps))
     }),
-    { numRuns: 50 },
+    { numRuns: 30 },
   )
 })
 
@@ -144,7 +144,7 @@ test('a write that fails is told to who wrote it and to who listens for errors',
   assert.equal(told, ['event full', 'call full'])
 })
 
-test('a thousand writes that take no time take no stack', async () => {
+test('ten thousand writes that take no time take no stack', async () => {
   const duplex = new Duplex({ objectMode: true })
   let release: Done = () => undefined
   let written = 0
@@ -154,9 +154,9 @@ test('a thousand writes that take no time take no stack', async () => {
     else done()
   }
   duplex.write('first')
-  for (let i = 0; i < 100_000; i++) duplex.write('more')
+  for (let i = 0; i < 10_000; i++) duplex.write('more')
   release()
-  assert.is(written, 100_001)
+  assert.is(written, 10_001)
 })
 
 test('an emitter calls and forgets its listeners as the package does', () => {

@@ -2,11 +2,12 @@
 
 import { parseConfig } from '../runtimes/config.ts'
 import { bootstrapOf, useBootstrap } from '../runtimes/dht.ts'
+import { openLan } from '../runtimes/lan.ts'
 import { lanAnswer, lanPeers } from '../runtimes/lananswer.ts'
 import { MAX_SOURCES, SOURCE_RETRY_MS } from '../runtimes/limits.ts'
 import { type Found, type Source, takeFew } from '../runtimes/source.ts'
 import { openSources, type SourcesOptions } from '../runtimes/sources.ts'
-import { seeksOthers } from '../runtimes/sourceuse.ts'
+import { openFinding, seeksOthers } from '../runtimes/sourceuse.ts'
 import { utf8 } from '../src/bytes.ts'
 import { manualClock } from '../src/clock.ts'
 import { MAX_TAKEN } from '../src/limits.ts'
@@ -171,6 +172,48 @@ test('a node that was told of no way to others seeks none', () => {
     assert.is(seeksOthers(parseConfig([way], {})), true, way)
   }
   assert.is(MAX_SOURCES, 8)
+})
+
+test('whose servers the public DHT is, is said by who was told to use it, and by nobody else', async () => {
+  const said = async (argv: readonly string[]): Promise<string> => {
+    const lines: string[] = []
+    const log: Log = { ...silentLog, info: (text) => void lines.push(text) }
+    const config = parseConfig(argv, {})
+    const finding = await openFinding({
+      config,
+      nodes: [],
+      store: memoryStore(),
+      log,
+      listed: undefined,
+    })
+    await finding.close()
+    return lines.join()
+  }
+  assert.match(await said(['--public-dht']), /^Uses the public DHT of Hyperswarm: .*Holepunch/)
+  assert.is(await said(['--bootstrap', 'a.example:1']), '')
+})
+
+test('a machine without multicast DNS goes on without, and ends well', async () => {
+  const lines: string[] = []
+  const log: Log = { ...silentLog, warn: (text) => void lines.push(text) }
+  const takers = new Map<string, (error: Error) => void>()
+  const mdns = {
+    on: (event: string, take: (...args: never[]) => void) => takers.set(event, take as never),
+    respond: () => undefined,
+    query: () => undefined,
+    destroy: () => {
+      throw new Error('Not running')
+    },
+  }
+  const lan = openLan(
+    { selves: [], log, onFound: () => undefined, clock: manualClock() },
+    () => mdns,
+  )
+  takers.get('error')?.(new Error('EADDRINUSE'))
+  takers.get('error')?.(new Error('EADDRINUSE'))
+  assert.is(lines.length, 1)
+  assert.match(lines[0] ?? '', /local network .*5353/)
+  await lan.close()
 })
 
 test('the public DHT is begun at only where it was asked for', () => {

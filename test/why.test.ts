@@ -76,6 +76,20 @@ test('a direct path needs no explanation, whatever the networks are', () => {
   )
 })
 
+test('a relay is unexplained until both sides have told what they see', () => {
+  const waiting: NetFacts = { ...NO_FACTS, stun: { asked: 2, failed: 0 } }
+  for (const [own, peer] of [
+    [waiting, CONE],
+    [CONE, waiting],
+    [CONE, undefined],
+  ] as const) {
+    assert.is(whyPath('mesh', { phase: 'open', own, peer }).code, 'undecided')
+  }
+  assert.is(whyPath('mesh', { phase: 'open', own: BLOCKED, peer: undefined }).code, 'udp-blocked')
+  // Of whom no server was asked, nothing more comes.
+  assert.is(whyPath('mesh', { phase: 'open', own: NO_FACTS, peer: CONE }).code, 'no-path')
+})
+
 test('each code of a failure has a cause, and its own sentence', () => {
   for (const [code, phase, expected] of [
     ['PEER_UNKNOWN', 'lookup', 'peer-gone'],

@@ -77,14 +77,51 @@ function insteadOf(all: readonly StandIn[]): Plugin {
 /** Calls, over one line or more, of the method that only prints for who looks for a mistake. */
 const DEBUG_CALL = /this\._debug\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)/g
 
-/** Leaves such calls out, with the text that they would print. */
-const withoutDebugging: Plugin = {
-  name: 'without-debugging',
+/** Of simple-peer: streams go another way (src/edge/media.ts), and nobody asks where the other side is. */
+const UNUSED_METHODS = [
+  'address',
+  'addStream',
+  'addTrack',
+  'replaceTrack',
+  'removeTrack',
+  'removeStream',
+  'getStats',
+] as const
+/** Looks up the addresses that `address` would tell. */
+const READ_ADDRESSES =
+  /(const setSelectedCandidatePair = selected\w+ => \{\n.*\n)[\s\S]*?(?=^ {8}\}\n)/m
+/** Patterns of Noise that nobody plays: N is in the vectors. */
+const UNUSED_PATTERNS = /^ {2}(?!N:|IK:|XX:)[A-Z]{1,2}: \{\n[\s\S]*?^ {2}\},?\n/gm
+
+/** Leaves such calls out, with the text that they would print, and what is never called. */
+const withoutUnused: Plugin = {
+  name: 'without-unused',
   setup({ onLoad }) {
-    onLoad({ filter: /\/node_modules\/simple-(peer|websocket)\/index\.js$/ }, ({ path }) => ({
-      contents: readFileSync(path, 'utf8').replace(DEBUG_CALL, 'void 0'),
+    onLoad({ filter: /\/node_modules\/simple-websocket\/index\.js$/ }, ({ path }) => ({
+      contents: without(path, DEBUG_CALL, 'void 0'),
+    }))
+    onLoad({ filter: /\/node_modules\/simple-peer\/index\.js$/ }, ({ path }) => ({
+      contents: UNUSED_METHODS.reduce(
+        (text, name) =>
+          cut(text, new RegExp(`^ {2}${name} \\(.*\\) \\{\\n[\\s\\S]*?^ {2}\\}\\n`, 'm')),
+        cut(without(path, DEBUG_CALL, 'void 0'), READ_ADDRESSES, '$1'),
+      ),
+    }))
+    onLoad({ filter: /\/noise-protocol\/handshake-state\.js$/ }, ({ path }) => ({
+      contents: without(path, UNUSED_PATTERNS),
     }))
   },
+}
+
+function without(path: string, what: RegExp, instead?: string): string {
+  return cut(readFileSync(path, 'utf8'), what, instead)
+}
+
+/** The text without what is named; another version of the package may not have it, and is to be looked at. */
+function cut(text: string, what: RegExp, instead = ''): string {
+  const left = text.replace(what, instead)
+  if (left === text) throw new Error(`Nothing fits ${what}`)
+  return left
 }
 
 /** Its maps name sources that it does not bring along. */
@@ -97,10 +134,10 @@ const withoutMapsOfBroadcast: Plugin = {
   },
 }
 
-export const standIns: readonly Plugin[] = [insteadOf(STAND_INS), withoutDebugging]
+export const standIns: readonly Plugin[] = [insteadOf(STAND_INS), withoutUnused]
 /** The same for a page that has a node too. */
 export const nodeStandIns: readonly Plugin[] = [
   insteadOf([...STAND_INS_OF_NODES, ...STAND_INS]),
-  withoutDebugging,
+  withoutUnused,
   withoutMapsOfBroadcast,
 ]

@@ -3,7 +3,7 @@
 import { causeOf, type Expected, expected, type Kind, type Mode } from './kinds.ts'
 import type { Lab } from './lab.ts'
 import { TURN_ADDRESSES } from './mesh.ts'
-import { type Called, call, hangUp, pump, type Way, way } from './page.ts'
+import { type Called, call, type End, hangUp, pump, type Way, way } from './page.ts'
 import type { Seat } from './seats.ts'
 
 /** Far more than all checks of connectivity together. */
@@ -13,6 +13,14 @@ const SETTLES_WITHIN_MS = 14_000
 const LOOK_EVERY_MS = 300
 /** The answer of the called may still be under way when the caller's connection is open. */
 const BOTH_OPEN_WITHIN_MS = 5_000
+
+/** The values of `connection.path` for each way. */
+const PATHS: Readonly<Record<Expected['way'], readonly string[]>> = {
+  direct: ['direct', 'local'],
+  turn: ['turn'],
+  mesh: ['mesh'],
+  none: [],
+}
 
 export interface Pair {
   readonly from: Seat
@@ -66,7 +74,9 @@ export async function beginCell(lab: Lab, mode: Mode, pair: Pair): Promise<Begun
   }
   try {
     const first = await from.run(way, to.id)
-    const last = await settled(pair, (ways) => ways.every((one) => wayOf(one) === want.way))
+    const last = await settled(pair, (ways) =>
+      ways.every((one) => wayOf(one) === want.way && PATHS[want.way].includes(one.path)),
+    )
     const before = await lab.flows()
     await from.run(pump, { peer: to.id, bytes: PAYLOAD_BYTES })
     await to.run(pump, { peer: from.id, bytes: PAYLOAD_BYTES })
@@ -157,16 +167,13 @@ function faults(want: Expected, ways: readonly Way[], carried: Carried, near: bo
   const wrong: string[] = []
   if (!want.opens) wrong.push('opened, which it cannot')
   const [said, peerSaid] = ways.map(wayOf) as [Expected['way'], Expected['way']]
-  if (said !== peerSaid) wrong.push(`the caller says ${said}, the called ${peerSaid}`)
-  if (said !== want.way) wrong.push(`went ${said}, not ${want.way}`)
-  const paths = {
-    direct: ['direct', 'local'],
-    turn: ['turn'],
-    mesh: ['mesh'],
-    none: [] as string[],
+  if (said !== peerSaid) {
+    const ends = ways.map(({ local, remote }) => `${textOf(local)} to ${textOf(remote)}`)
+    wrong.push(`the caller says ${ends[0]}, the called ${ends[1]}`)
   }
+  if (said !== want.way) wrong.push(`went ${said}, not ${want.way}`)
   for (const { path } of ways) {
-    if (!paths[said].includes(path)) wrong.push(`"path" is ${path} where the browser goes ${said}`)
+    if (!PATHS[said].includes(path)) wrong.push(`"path" is ${path} where the browser goes ${said}`)
   }
   for (const way of ['direct', 'turn', 'mesh'] as const) {
     const went = carried[way] >= PAYLOAD_BYTES
@@ -175,4 +182,8 @@ function faults(want: Expected, ways: readonly Way[], carried: Carried, near: bo
       wrong.push(`the core carried ${carried[way]} bytes ${way}, said is ${said}`)
   }
   return wrong
+}
+
+function textOf(end: End | undefined): string {
+  return `${end?.type} ${end?.address}`
 }

@@ -31,6 +31,8 @@ interface Kit {
   readonly edge: Edge
   /** The newest connection with each peer. */
   readonly connections: Map<string, Connection>
+  /** How many connections there have been with each. */
+  readonly counts: Map<string, number>
   /** What the other sides acknowledged. */
   readonly got: Map<string, number>
 }
@@ -50,9 +52,10 @@ export async function join(about: {
     network: about.network,
     meshRelay: about.meshRelay,
   })
-  const kit: Kit = { edge, connections: new Map(), got: new Map() }
+  const kit: Kit = { edge, connections: new Map(), counts: new Map(), got: new Map() }
   edge.on('connection', (connection) => {
     kit.connections.set(connection.id, connection)
+    kit.counts.set(connection.id, 1 + (kit.counts.get(connection.id) ?? 0))
     connection.on('message', (message) => {
       if (typeof message === 'string') kit.got.set(connection.id, Number(message))
       else void connection.send(String(message.length))
@@ -128,6 +131,11 @@ export async function pump(what: { peer: string; bytes: number }): Promise<numbe
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
   return Math.round(performance.now() - startMs)
+}
+
+/** The state of the connection with a peer, and how many there have been. */
+export function state(peer: string): string {
+  return `${nat.connections.get(peer)?.state} ${nat.counts.get(peer) ?? 0}`
 }
 
 export async function hangUp(peer: string): Promise<void> {

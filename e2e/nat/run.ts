@@ -4,6 +4,8 @@ import { parseArgs } from 'node:util'
 import { ensureBrowser } from '../browser.ts'
 import { allKinds, allTwins, type Block, runBlock, type Sites, square } from './blocks.ts'
 import type { Cell } from './cells.ts'
+import { faultsBlock, runFaults } from './faults.ts'
+import { foxesBlock, runFoxes } from './foxes.ts'
 import { ABOUT, MODES } from './kinds.ts'
 import { buildLab, type Lab } from './lab.ts'
 import { type LabMesh, SERVERS, startMesh, startTurn } from './mesh.ts'
@@ -14,7 +16,7 @@ import { type Proof, type Results, textOf, writeReport, wrongs } from './report.
 const HELP = `npm run e2e:nat -- [options]
   --small         a few cells of each outcome, as in the e2e suite
   --modes LIST    of stun, turn, mesh (default: all)
-  --parts LIST    of matrix, twins, ratio (default: all)
+  --parts LIST    of matrix, twins, firefox, ratio, faults (default: all)
   --json FILE     where everything is written
   --md FILE       where the tables are written`
 
@@ -22,7 +24,7 @@ const { values } = parseArgs({
   options: {
     small: { type: 'boolean', default: false },
     modes: { type: 'string', default: MODES.join() },
-    parts: { type: 'string', default: 'matrix,twins,ratio' },
+    parts: { type: 'string', default: 'matrix,twins,firefox,ratio,faults' },
     json: { type: 'string' },
     md: { type: 'string' },
     help: { type: 'boolean', default: false },
@@ -45,45 +47,61 @@ async function outside(): Promise<number> {
 
 async function main(): Promise<number> {
   endWithParent()
-  const startMs = performance.now()
   const modes = MODES.filter((mode) => values.modes.split(',').includes(mode))
-  const parts = values.parts.split(',')
-  const blocks = values.small
-    ? [square(['port', 'symmetric', 'tcp443'], ['public', 'address', 'symmetric'])]
-    : [
-        ...(parts.includes('matrix') ? allKinds() : []),
-        ...(parts.includes('twins') ? [allTwins()] : []),
-      ]
-  const compared = parts.includes('ratio') && !values.small && modes.includes('stun')
-  const lab = await buildLab(sitesOf(compared ? [...blocks, ratioBlock()] : blocks), SERVERS)
+  const blocks = blocksOf()
+  // What is no part of the matrix is tried where nothing but STUN helps.
+  const isOn = (part: string): boolean =>
+    values.parts.split(',').includes(part) && !values.small && modes.includes('stun')
+  const more = [
+    ...(isOn('firefox') ? [foxesBlock()] : []),
+    ...(isOn('ratio') ? [ratioBlock()] : []),
+    ...(isOn('faults') ? [faultsBlock()] : []),
+  ]
+  const lab = await buildLab(sitesOf([...blocks, ...more]), SERVERS)
   const [proofs, meshes] = await Promise.all([
     prove(lab),
     Promise.all(modes.map((mode) => startMesh(mode))),
     modes.includes('turn') && startTurn(),
   ])
-  tell(`${proofs.length} NATs proved, ${meshes.length} meshes of three runtimes`, startMs)
+  tell(`${proofs.length} NATs proved, ${meshes.length} meshes of three runtimes`)
   const cells: Cell[] = []
   const count = modes.length * blocks.reduce((sum, { plans }) => sum + plans.length, 0)
-  for (const block of blocks) {
-    await runBlock(lab, meshes, block, (cell) => {
-      cells.push(cell)
-      const { mode, from, to, wrong } = cell
-      tell(
-        `${cells.length}/${count} ${mode}: ${from} → ${to}: ${textOf(cell)} ${wrong.join('; ')}`,
-        startMs,
-      )
-    })
+  const take = (cell: Cell): void => {
+    cells.push(cell)
+    const { mode, from, to, wrong } = cell
+    tell(`${cells.length}/${count} ${mode}: ${from} → ${to}: ${textOf(cell)} ${wrong.join('; ')}`)
   }
-  const ratio = compared && (await measureRatio(lab, meshes[0] as LabMesh, ratioBlock()))
-  if (ratio) tell(`discover to open, beside a minimal server: ${JSON.stringify(ratio)}`, startMs)
-  const seconds = (performance.now() - startMs) / 1000
-  const results: Results = { seconds, modes, proofs, cells, checks: [], ...(ratio && { ratio }) }
+  for (const block of blocks) await runBlock(lab, meshes, block, take)
+  const mesh = meshes[0] as LabMesh
+  if (isOn('firefox')) await runFoxes(lab, mesh, take)
+  const ratio = isOn('ratio') && (await measureRatio(lab, mesh, ratioBlock()))
+  if (ratio) tell(`discover to open, beside a minimal server: ${JSON.stringify(ratio)}`)
+  const checks = isOn('faults') ? await runFaults(lab, mesh, faultsBlock()) : []
+  for (const { name, text } of checks) tell(`${name}: ${text}`)
+  const seconds = performance.now() / 1000
+  return conclude({ seconds, modes, proofs, cells, checks, ...(ratio && { ratio }) })
+}
+
+function blocksOf(): Block[] {
+  if (values.small) {
+    return [square(['port', 'symmetric', 'tcp443'], ['public', 'address', 'symmetric'])]
+  }
+  const parts = values.parts.split(',')
+  return [
+    ...(parts.includes('matrix') ? allKinds() : []),
+    ...(parts.includes('twins') ? [allTwins()] : []),
+  ]
+}
+
+function conclude(results: Results): number {
+  const wrong = wrongs(results)
   writeReport(results, values.json, values.md)
-  for (const text of wrongs(results)) console.log(`✘ ${text}`)
+  for (const text of wrong) console.log(`✘ ${text}`)
+  const { cells, seconds } = results
   console.log(
-    `${cells.length} cells in ${Math.round(seconds)} s, ${wrongs(results).length} not as theory says`,
+    `${cells.length} cells in ${Math.round(seconds)} s, ${wrong.length} not as theory says`,
   )
-  return wrongs(results).length ? 1 : 0
+  return wrong.length ? 1 : 0
 }
 
 function sitesOf(blocks: readonly Block[]): Sites {
@@ -100,6 +118,6 @@ async function prove(lab: Lab): Promise<Proof[]> {
   return Promise.all(all)
 }
 
-function tell(text: string, sinceMs: number): void {
-  console.log(`${((performance.now() - sinceMs) / 1000).toFixed(1).padStart(6)} s  ${text}`)
+function tell(text: string): void {
+  console.log(`${(performance.now() / 1000).toFixed(1).padStart(6)} s  ${text}`)
 }

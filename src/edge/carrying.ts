@@ -10,6 +10,7 @@ import {
   RTC_ANEW_MAX_MS,
   RTC_ANEW_MS,
   RTC_STUCK_MS,
+  WAKE_AGAIN_MS,
 } from '../limits.ts'
 import type { Split } from '../noise.ts'
 import { type Carried, createCarried } from './carried.ts'
@@ -72,6 +73,7 @@ export function createCarrying(options: CarryingOptions): Carrying {
   /** Why there is no RTC connection, while one of the homes is waited for. */
   let failure: SignalMeshError | undefined
   let anewMs = RTC_ANEW_MS
+  let anewAtMs = Number.NEGATIVE_INFINITY
   let cancelTimer: (() => void) | undefined
   let cancelAnew: (() => void) | undefined
 
@@ -160,7 +162,10 @@ export function createCarrying(options: CarryingOptions): Carrying {
     if (failure) anewMs = Math.min(2 * anewMs, RTC_ANEW_MAX_MS)
   }
 
+  const sinceAnewMs = (): number => clock.monotonicMs() - anewAtMs
+
   const anew = (): void => {
+    anewAtMs = clock.monotonicMs()
     cancelAnew?.()
     cancelAnew = undefined
     failure = undefined
@@ -172,7 +177,9 @@ export function createCarrying(options: CarryingOptions): Carrying {
 
   const takeAnew = (): void => {
     if (initiator) isSkipping = false
-    else if (isOpen) {
+    // Each makes an RTC connection here: a peer that wants more of them than an honest one waits in vain.
+    else if (isOpen && !hasMoved && sinceAnewMs() >= WAKE_AGAIN_MS / 2) {
+      anewAtMs = clock.monotonicMs()
       failure = undefined
       options.say(Uint8Array.of(SAYS.anew))
       options.renew()
@@ -209,7 +216,7 @@ export function createCarrying(options: CarryingOptions): Carrying {
       return isSkipping
     },
     homeIsBack: () => {
-      if (cancelAnew) anew()
+      if (cancelAnew && sinceAnewMs() >= WAKE_AGAIN_MS) anew()
     },
     moved: () => {
       hasMoved = true

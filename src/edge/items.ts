@@ -28,7 +28,7 @@ export type Item =
   | { readonly kind: 'ice-restart'; readonly generation: number }
   | { readonly kind: 'refused'; readonly code: ErrorCode; readonly reason: string }
   | { readonly kind: 'bye'; readonly reason: string }
-  /** Left for the relay of last resort, which will say what stands in it. */
+  /** Whether homes are to carry; `carrying` says what stands in it. */
   | { readonly kind: 'relay'; readonly data: Uint8Array }
   | { readonly kind: 'metadata'; readonly data: Uint8Array }
   /** What the other side sees of its own network. */

@@ -63,8 +63,13 @@ export function createNative(subtle: SubtleCrypto): Native {
   let making = 0
 
   const privateKey = (name: keyof typeof PKCS8, secret: Bytes): Promise<CryptoKey> => {
-    const known = imported.find((one) => equal(one.secret, secret))
-    if (known) return known.key
+    const at = imported.findIndex((one) => equal(one.secret, secret))
+    const [known] = imported.splice(at, at < 0 ? 0 : 1)
+    if (known) {
+      // The one last used comes last.
+      imported.push(known)
+      return known.key
+    }
     const isEd = name === 'Ed25519'
     const pkcs8 = Uint8Array.of(...PKCS8[name], ...secret)
     const key = subtle.importKey('pkcs8', pkcs8, name, isEd, [isEd ? 'sign' : 'deriveBits'])

@@ -52,7 +52,7 @@ interface Evidence {
 export type WhyKind =
   /** A path without a relay was found: nothing stood in the way. */
   | { readonly code: 'none' }
-  /** The path is not known yet. */
+  /** The path is not known yet, or not what both sides see of their networks. */
   | { readonly code: 'undecided' }
   /** The path is lost; another one is being looked for. */
   | { readonly code: 'recovering' }
@@ -121,9 +121,14 @@ export function explained(error: SignalMeshError, evidence: WhyEvidence): Signal
 
 /** Why an open connection takes the path that it takes. */
 export function whyPath(path: string, evidence: WhyEvidence): Why {
-  const isRelayed = path === 'turn' || path === 'mesh'
-  const code = path === 'unknown' ? 'undecided' : 'none'
-  return made(isRelayed ? relayedBy(evidence) : { code }, evidence)
+  if (path !== 'turn' && path !== 'mesh') {
+    return made({ code: path === 'unknown' ? 'undecided' : 'none' }, evidence)
+  }
+  const kind = relayedBy(evidence)
+  const { own, peer } = evidence
+  // A browser takes ten seconds to say that nobody answers.
+  const isEarly = [own, peer].some((one) => !one || (one.udp === 'unknown' && one.stun.asked > 0))
+  return made(kind.code === 'no-path' && isEarly ? { code: 'undecided' } : kind, evidence)
 }
 
 /** Why an open connection has no path for the moment. */
@@ -236,7 +241,7 @@ function textOf(kind: WhyKind, phase: WhyPhase): string {
     case 'none':
       return 'Nothing stands in the way of a direct path'
     case 'undecided':
-      return 'The path is not known yet'
+      return 'It is not known yet'
     case 'recovering':
       return 'The path is lost; another one is being looked for'
     case 'peer-gone':

@@ -1,11 +1,15 @@
 /** Hostile homes: what they carry and drop, play again, reorder, alter, make up or flood gains them nothing. */
 
-import { utf8 } from '../../src/bytes.ts'
-import { carriedFrom, carriedTo } from '../../src/carryframes.ts'
+import { concat, utf8 } from '../../src/bytes.ts'
+import { carriedFrom, carriedTo, carryHeader } from '../../src/carryframes.ts'
+import { manualClock } from '../../src/clock.ts'
+import type { Carrier, Lane } from '../../src/edge/carrier.ts'
+import { createCarrying } from '../../src/edge/carrying.ts'
 import type { Connection } from '../../src/edge/mod.ts'
 import { asMeshError } from '../../src/errors.ts'
 import { CARRY_DEAD_MS, MAX_BAD_CARRIED } from '../../src/limits.ts'
 import { FRAME } from '../../src/messages.ts'
+import { cipherKey, sealAt } from '../../src/noise.ts'
 import { assert, suite } from '../harness/suite.ts'
 import { type Walled, walled } from '../support/carried.ts'
 import { during } from '../support/mesh.ts'
@@ -198,6 +202,41 @@ test('frames that a home makes up, of other connections and of none, are nothing
   await sendAll(attack, 5000)
   assert.is(attack.b.home.state, 'open')
   await attack.mesh.close()
+})
+
+test('a peer cannot make the other side make RTC connections without end', () => {
+  const clock = manualClock()
+  let made = 0
+  const key = cipherKey(new Uint8Array(32))
+  const keys = { tx: key, rx: key }
+  const ids = { from: new Uint8Array(32), to: new Uint8Array(32), connection: new Uint8Array(16) }
+  let lane: Lane | undefined
+  const carrying = createCarrying({
+    ...ids,
+    clock,
+    initiator: false,
+    carrier: {
+      begin: async (_place, own) => {
+        lane = own
+      },
+      end: () => undefined,
+      wake: () => undefined,
+    } as Partial<Carrier> as Carrier,
+    keys: () => keys,
+    say: () => undefined,
+    onOpen: () => undefined,
+    onPiece: () => undefined,
+    onFailed: () => undefined,
+    renew: () => {
+      made += 1
+    },
+  })
+  carrying.take(Uint8Array.of(1))
+  const header = carryHeader({ ...ids, isWord: true, counter: 0 })
+  lane?.receive(concat(header, sealAt(key, 2 ** 52, header, new Uint8Array(9))))
+  for (let i = 0; i < 1000; i++) carrying.take(Uint8Array.of(4))
+  assert.is(made, 1)
+  carrying.stop()
 })
 
 test('frames of one side do not open as the other side’s', async () => {

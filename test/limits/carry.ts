@@ -74,18 +74,23 @@ export const carry: Cases = {
       return taken >= bytes && taken < bytes + 17_000 ? 'so' : `${taken}`
     },
   ),
-  CARRY_AHEAD_BYTES: holds('waits for a socket with so much, and goes below', 'so', (bytes) => {
-    const ground = carryGround()
-    const edge = ground.edge(1)
-    assert.is(codeOfBegin(ground, edge, FAR), '')
-    edge.waitingBytes = bytes
-    ground.carry.fromNode(ground.frame(FAR, edge.peer, 0), THERE)
-    const before = edge.got.length
-    edge.waitingBytes = bytes - 1
-    ground.carry.fromNode(ground.frame(FAR, edge.peer, 1), THERE)
-    ground.carry.close()
-    return before === 0 && edge.got.length === 2 ? 'so' : `${before} and ${edge.got.length}`
-  }),
+  CARRY_AHEAD_BYTES: holds(
+    'waits for a socket with so much, and goes below',
+    'so',
+    async (bytes) => {
+      const ground = carryGround()
+      const edge = ground.edge(1)
+      assert.is(codeOfBegin(ground, edge, FAR), '')
+      edge.waitingBytes = bytes
+      ground.carry.fromNode(ground.frame(FAR, edge.peer, 0), THERE)
+      const before = edge.got.length
+      edge.waitingBytes = bytes - 1
+      ground.carry.fromNode(ground.frame(FAR, edge.peer, 1), THERE)
+      await ground.clock.advance(limits.CARRY_TURN_MS)
+      ground.carry.close()
+      return before === 0 && edge.got.length === 2 ? 'so' : `${before} and ${edge.got.length}`
+    },
+  ),
   CARRY_TURN_MS: changesAt('waiting', 'sent', async (ms) => {
     const ground = carryGround()
     const edge = ground.edge(1)

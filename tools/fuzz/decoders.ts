@@ -9,7 +9,18 @@ import {
 } from '../../src/authority.ts'
 import { decodeBatch, decodeHead, isSignedByHome, peekBatch, peekHead } from '../../src/batch.ts'
 import { equal, fromHex, reader, utf8, writer } from '../../src/bytes.ts'
+import {
+  carriedConnection,
+  carriedCounter,
+  carriedFrom,
+  carriedTo,
+  checkCarried,
+  decodeCarryEnd,
+  decodePlace,
+  encodePlace,
+} from '../../src/carryframes.ts'
 import { manualClock, settle } from '../../src/clock.ts'
+import { type Carried, createCarried } from '../../src/edge/carried.ts'
 import { readHello } from '../../src/edge/greeting.ts'
 import { decodePlain, encodePlain } from '../../src/edge/items.ts'
 import { presenceOfOpening } from '../../src/edge/sealing.ts'
@@ -35,6 +46,7 @@ import {
   readError,
 } from '../../src/messages.ts'
 import { decodeMuxFrame, encodeMuxFrame } from '../../src/muxframes.ts'
+import { cipherKey, subKey } from '../../src/noise.ts'
 import { decodeAdvert, decodePresence, isAuthentic } from '../../src/records.ts'
 import { answerOnce, createRpc } from '../../src/rpc.ts'
 import {
@@ -144,6 +156,24 @@ const decoders: Readonly<Record<string, Decoder>> = {
   welcome: {
     seeds: [samples.welcome],
     decode: (bytes) => sameAgain(encodeWelcome(decodeWelcome(bytes)), bytes),
+  },
+  carryPlace: {
+    seeds: [samples.carryPlace],
+    decode: (bytes) => sameAgain(encodePlace(decodePlace(bytes)), bytes),
+  },
+  carryEnd: {
+    seeds: [samples.carryEnd],
+    decode: (bytes) => checkError(decodeCarryEnd(bytes).error),
+  },
+  carried: {
+    seeds: [samples.carried],
+    decode: (bytes) => {
+      checkCarried(bytes)
+      carriedCounter(bytes)
+      must(carriedFrom(bytes).length === 64 && carriedTo(bytes).length === 64, 'No two edges')
+      must(carriedConnection(bytes).length === 32, 'No connection')
+      lane().receive(bytes)
+    },
   },
   ice: {
     seeds: [samples.ice, encodeIce(NO_ICE)],
@@ -268,6 +298,22 @@ function address(bytes: Uint8Array): void {
   }
   addressOf(new Request('http://node.example/', { headers }), '127.0.0.1', ['loopback', text])
   must(['loopback', 'private', 'public'].includes(reach), 'An address without a reach')
+}
+
+/** One that has the key of the sample, so that what is changed behind the header is met too. */
+function lane(): Carried {
+  const key = subKey(cipherKey(new Uint8Array(32)), 'carry')
+  return createCarried({
+    clock: manualClock(),
+    keys: { tx: key, rx: key },
+    from: presence.peerKey,
+    to: presence.peerKey,
+    connection: new Uint8Array(16),
+    wake: () => undefined,
+    onHeard: () => undefined,
+    onPiece: () => undefined,
+    onFailed: (error) => checkError(error),
+  })
 }
 
 function addresses(): string[] {
