@@ -46,7 +46,8 @@ test('a node finds its neighbours of the last run, though nothing names them any
   }
   await restart(['--peer', a.url])
   await untilHealth('it has both', [one.url], WITHIN_MS, linked(2))
-  // Told of no way at all, it asks nobody.
+  // Told of no way at all, it asks nobody; nor is anybody left who has heard of it.
+  await a.kill()
   await restart([])
   await new Promise((resolve) => setTimeout(resolve, 2_000))
   await untilHealth('it is alone', [one.url, b.url], 0, linked(0))

@@ -43,6 +43,8 @@ export interface AdmissionOptions {
   readonly members: Members
   readonly clock: Clock
   readonly log: Log
+  /** Hears of what is logged. */
+  onRefused?(node: NodeId, code: ErrorCode): void
 }
 
 const REFUSALS: readonly ErrorCode[] = ['MESH_FULL', 'TOO_MANY', 'REFUSED']
@@ -65,6 +67,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
       return
     }
     log.warn(`Refused a ${what}`, { node, code, why: message, ...(unsaid && { unsaid }) })
+    options.onRefused?.(node, code)
     unsaid = 0
   }
 

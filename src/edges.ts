@@ -50,6 +50,10 @@ export interface EdgesOptions {
 export interface Edges {
   readonly host: SessionHost
   readonly count: number
+  /** Sockets that are ready for edges at home elsewhere. */
+  readonly standbys: number
+  /** Edges at home here, up to so many, with what waits for each. */
+  list(limit: number): readonly EdgeAtHome[]
   /** Counts a shared socket by its address, apart from its sessions; throws over the bound. */
   admitShared(remoteAddress: string): () => void
   /**
@@ -60,6 +64,14 @@ export interface Edges {
   /** Ends sessions whose edge has a newer presence at another home, and records that have expired. */
   sweep(): void
   close(error: SignalMeshError): void
+}
+
+/** An edge at home here, as its operator may see it: no address, no topic's name. */
+export interface EdgeAtHome {
+  readonly peer: PeerId
+  readonly topics: number
+  readonly watches: number
+  readonly waitingBytes: number
 }
 
 export function createEdges(options: EdgesOptions): Edges {
@@ -257,6 +269,16 @@ export function createEdges(options: EdgesOptions): Edges {
     get count() {
       return sessions.size
     },
+    get standbys() {
+      return standbys.size
+    },
+    list: (limit) =>
+      [...sessions.values()].slice(0, limit).map((session) => ({
+        peer: session.peer,
+        topics: log.state.claims.get(session.peer)?.adverts.size ?? 0,
+        watches: watches.get(session)?.size ?? 0,
+        waitingBytes: session.link.bufferedBytes,
+      })),
     admitShared: (remoteAddress) => countOf(remoteAddress, 'shared '),
     deliver: (peer, frame) => {
       const session = sessions.get(peer)

@@ -155,6 +155,8 @@ export const MAX_ANCHORS: number = 2
 export const MAX_WATCHERS = 64
 /** Of one address (IPv6: one /64): an operator's screens. */
 export const MAX_WATCHERS_PER_ADDRESS = 8
+/** Edges that the operator of a node is shown at once; there may be 25,000. */
+export const MAX_EDGES_SHOWN = 500
 /** What has happened in the mesh lately, for who begins to watch: a screen or two. */
 export const MAX_EVENTS = 128
 /** Homes kept out because they lied; beyond that the longest kept out comes back early. */

@@ -13,17 +13,19 @@ import { concat } from './bytes.ts'
 import type { Clock } from './clock.ts'
 import { createDirectory, type Directory } from './directory.ts'
 import { differsFromKept, type Said } from './equivocation.ts'
-import { asMeshError, isHomesFault, SignalMeshError } from './errors.ts'
+import { asMeshError, type ErrorCode, isHomesFault, SignalMeshError } from './errors.ts'
 import { createGossip, type Verdict } from './gossip.ts'
 import { createHomeLog, type HomeLog } from './homelog.ts'
 import type { Identity, NodeId } from './identity.ts'
-import { HOME_EXPIRES_MS, MAX_RISES } from './limits.ts'
+import { HOME_EXPIRES_MS, MAX_RISES, REPORT_AFTER_MS } from './limits.ts'
 import type { Log } from './log.ts'
 import { FRAME } from './messages.ts'
 import { createNeighbours, type Neighbours } from './neighbours.ts'
 import { createPace } from './pace.ts'
 import { createQuarantine } from './quarantine.ts'
 import { applyBatch, applyHead, isFresh, isNews } from './replica.ts'
+import { type ReportFields } from './report.ts'
+import { createReports, type Reports } from './reports.ts'
 import { createSkewWatch } from './skew.ts'
 import { createSync } from './sync.ts'
 
@@ -40,6 +42,10 @@ export interface MeshOptions {
   onSignal(frame: Uint8Array, from: NodeId): void
   /** Takes what is carried for an edge here; without this one the node carries nothing. */
   onCarry?(frame: Uint8Array, from: NodeId): void
+  /** What this node reports of itself; without it nothing. */
+  report?(): Omit<ReportFields, 'epoch' | 'number'>
+  /** A node was refused as a neighbour or home. */
+  onRefused?(node: NodeId, code: ErrorCode): void
   /** A link to the node has come up. */
   onLinked(node: NodeId): void
   onUnlinked(node: NodeId): void
@@ -54,10 +60,14 @@ export interface Mesh {
   /** This node's own log. */
   readonly log: HomeLog
   readonly neighbours: Neighbours
+  /** What nodes say of themselves, this one among them. */
+  readonly reports: Pick<Reports, 'of'>
   /** Whether a node may take part in this mesh. */
   admits(node: NodeId): boolean
   /** Multicasts a sign of life. */
   beat(): void
+  /** Multicasts what this node reports of itself. */
+  report(): void
   /** Forgets homes that have fallen silent. */
   sweep(): void
   /** Lets go of those that the list of members does not name any more. */
@@ -74,7 +84,13 @@ export function createMesh(options: MeshOptions): Mesh {
     aheadMs: () => clock.nowMs() - clock.monotonicMs(),
   })
   const { members = NO_MEMBERS } = options
-  const admission = createAdmission({ self: identity.id, members, clock, log })
+  const admission = createAdmission({
+    self: identity.id,
+    members,
+    clock,
+    log,
+    ...(options.onRefused && { onRefused: options.onRefused }),
+  })
   const pace = createPace(clock)
   const watchSkew = createSkewWatch(log)
   let rises = 0
@@ -170,6 +186,18 @@ export function createMesh(options: MeshOptions): Mesh {
     gossip.publish(concat(Uint8Array.of(DATA.head), head.bytes))
   }
 
+  const report = (): void => {
+    cancelReport?.()
+    cancelReport = undefined
+    const fields = options.report?.()
+    if (fields) reports.publish(fields)
+  }
+  let cancelReport: (() => void) | undefined
+  /** Links that come and go together are one change. */
+  const reportSoon = (): void => {
+    cancelReport ??= clock.after(REPORT_AFTER_MS, report)
+  }
+
   const neighbours = createNeighbours({
     identity,
     networkId,
@@ -181,16 +209,19 @@ export function createMesh(options: MeshOptions): Mesh {
     onTree: gossip.receiveWord,
     onSignal: options.onSignal,
     ...(options.onCarry && { onCarry: options.onCarry }),
+    onReport: (frame, from) => reports.receive(frame, from),
     onUp: (id) => {
       gossip.setNeighbours(neighbours.ids)
       options.onLinked(id)
       beat()
+      reportSoon()
       sync.meet(id).catch((error: unknown) => {
         log.debug('Could not compare homes', { node: id, why: asMeshError(error).message })
       })
     },
     onDown: (id, goodbye) => {
       gossip.setNeighbours(neighbours.ids)
+      reportSoon()
       // Its own word over its own link: no need to wait for its silence.
       if (goodbye === 'GOING_AWAY') directory.expire(id)
       options.onUnlinked(id)
@@ -224,15 +255,29 @@ export function createMesh(options: MeshOptions): Mesh {
     flush: homeLog.flush,
   })
 
+  const reports = createReports({
+    identity,
+    networkId,
+    clock,
+    directory,
+    takesBytes: pace.takesPacket,
+    epoch: () => homeLog.state.position.epoch,
+    eager: () => gossip.eager.filter(neighbours.takesReports),
+    send: (neighbour, frame) => void neighbours.send(neighbour, frame),
+  })
+
   return {
     directory,
     log: homeLog,
     neighbours,
+    reports,
+    report,
     admits: admission.admits,
     beat,
     sweep: () => {
       admission.sweep(directory)
       quarantine.sweep()
+      reports.sweep()
       for (const home of [...directory.homes.values()]) {
         watchSkew(home)
         if (home.id === identity.id || clock.monotonicMs() - home.heardAtMs <= HOME_EXPIRES_MS)
@@ -252,6 +297,7 @@ export function createMesh(options: MeshOptions): Mesh {
       }
       homeLog.flush()
       neighbours.close(error)
+      cancelReport?.()
       homeLog.close()
       gossip.close()
     },

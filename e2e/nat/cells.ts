@@ -1,26 +1,16 @@
 /** Cells of the matrix: one site calls another in one mode, and what comes of it is held against theory. */
 
+import { type Carried, carriedBy, discords, isNear, PATHS, PAYLOAD_BYTES, wayOf } from './accord.ts'
 import { causeOf, type Expected, expected, type Kind, type Mode } from './kinds.ts'
 import type { Lab } from './lab.ts'
-import { TURN_ADDRESSES } from './mesh.ts'
-import { type Called, call, type End, hangUp, pump, type Way, way } from './page.ts'
+import { type Called, call, hangUp, pump, type Way, way } from './page.ts'
 import type { Seat } from './seats.ts'
 
-/** Far more than all checks of connectivity together. */
-const PAYLOAD_BYTES = 100_000
 /** A connection may open by a relay and leave it for a better path; `PATH_AFTER_MS` looks so long too. */
 const SETTLES_WITHIN_MS = 14_000
 const LOOK_EVERY_MS = 300
 /** The answer of the called may still be under way when the caller's connection is open. */
 const BOTH_OPEN_WITHIN_MS = 5_000
-
-/** The values of `connection.path` for each way. */
-const PATHS: Readonly<Record<Expected['way'], readonly string[]>> = {
-  direct: ['direct', 'local'],
-  turn: ['turn'],
-  mesh: ['mesh'],
-  none: [],
-}
 
 export interface Pair {
   readonly from: Seat
@@ -40,7 +30,7 @@ export interface Cell {
   readonly first?: Way
   readonly last?: readonly [Way, Way]
   /** What the core carried of the payload both ways, by each way. */
-  readonly carried?: { readonly direct: number; readonly turn: number; readonly mesh: number }
+  readonly carried?: Carried
   /** All that is not as theory says; empty where all is. */
   readonly wrong: readonly string[]
 }
@@ -84,7 +74,7 @@ export async function beginCell(lab: Lab, mode: Mode, pair: Pair): Promise<Begun
     const sum = (kind: 'direct' | 'turn' | 'mesh'): number =>
       carriedBy(after, from, to)[kind] - carriedBy(before, from, to)[kind]
     const carried = { direct: sum('direct'), turn: sum('turn'), mesh: sum('mesh') }
-    const wrong = faults(want, last, carried, isNear(from, to))
+    const wrong = discords(want, last, carried, isNear(from, to))
     const isSlow = causeBetween(pair).startsWith('udp-blocked')
     return {
       isSlow,
@@ -121,27 +111,6 @@ async function settled(
   }
 }
 
-export function wayOf({ path, local, remote }: Way): Expected['way'] {
-  if (path === 'mesh') return 'mesh'
-  if (!local || !remote) return 'none'
-  return [local, remote].some(({ type }) => type === 'relay') ? 'turn' : 'direct'
-}
-
-type Carried = NonNullable<Cell['carried']>
-
-function carriedBy(flows: Awaited<ReturnType<Lab['flows']>>, from: Seat, to: Seat): Carried {
-  const [a, b] = [from.site.addresses, to.site.addresses]
-  const both = (one: readonly string[], other: readonly string[], proto: 'tcp' | 'udp'): number =>
-    Math.min(flows(one, other, proto), flows(other, one, proto))
-  const each = (server: readonly string[], proto: 'tcp' | 'udp'): number =>
-    Math.max(both(a, server, proto), both(b, server, proto))
-  return {
-    direct: both(a, b, 'udp'),
-    turn: Math.max(each(TURN_ADDRESSES, 'udp'), each(TURN_ADDRESSES, 'tcp')),
-    mesh: Math.min(both(a, from.home.addresses, 'tcp'), both(b, to.home.addresses, 'tcp')),
-  }
-}
-
 /** The cause as the caller has to name it; `none` where nothing stands between the two. */
 function causeBetween({ from, to, direct }: Pair): string {
   return direct ? 'none' : causeOf(from.site.kind, to.site.kind)
@@ -156,34 +125,4 @@ async function wrongCauses(pair: Pair): Promise<string[]> {
 
 function wrongCause(said: string | undefined, want: string, { site }: Seat): string[] {
   return said === want ? [] : [`${site.name} says the cause is "${said}", not "${want}"`]
-}
-
-/** What two behind one router tell each other does not pass by the core. */
-function isNear(from: Seat, to: Seat): boolean {
-  return from.site.port === to.site.port
-}
-
-function faults(want: Expected, ways: readonly Way[], carried: Carried, near: boolean): string[] {
-  const wrong: string[] = []
-  if (!want.opens) wrong.push('opened, which it cannot')
-  const [said, peerSaid] = ways.map(wayOf) as [Expected['way'], Expected['way']]
-  if (said !== peerSaid) {
-    const ends = ways.map(({ local, remote }) => `${textOf(local)} to ${textOf(remote)}`)
-    wrong.push(`the caller says ${ends[0]}, the called ${ends[1]}`)
-  }
-  if (said !== want.way) wrong.push(`went ${said}, not ${want.way}`)
-  for (const { path } of ways) {
-    if (!PATHS[said].includes(path)) wrong.push(`"path" is ${path} where the browser goes ${said}`)
-  }
-  for (const way of ['direct', 'turn', 'mesh'] as const) {
-    const went = carried[way] >= PAYLOAD_BYTES
-    const should = way === said && !(near && way === 'direct')
-    if (went !== should)
-      wrong.push(`the core carried ${carried[way]} bytes ${way}, said is ${said}`)
-  }
-  return wrong
-}
-
-function textOf(end: End | undefined): string {
-  return `${end?.type} ${end?.address}`
 }

@@ -55,7 +55,8 @@ type Verify = (
 export async function keepsRule(verify: Verify): Promise<boolean> {
   const ask = (s: string, message: number): Promise<boolean> =>
     verify(bytesOf(MIXED_R + s), Uint8Array.of(message), bytesOf(MIXED_KEY))
-  return (await ask(S_THAT_HOLDS, 2)) && !(await ask(S_THAT_DOES_NOT, 3))
+  const [holds, alsoHolds] = await Promise.all([ask(S_THAT_HOLDS, 2), ask(S_THAT_DOES_NOT, 3)])
+  return holds && !alsoHolds
 }
 
 function bytesOf(hex: string): Uint8Array<ArrayBuffer> {

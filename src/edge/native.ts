@@ -103,7 +103,9 @@ export function createNative(subtle: SubtleCrypto): Native {
     )
 
   /** Implementations differ in what they let pass; one with another rule is not asked. */
-  const isAlike = keepsRule(verify).catch(() => false)
+  const isAlike = Promise.resolve()
+    .then(() => keepsRule(verify))
+    .catch(() => false)
 
   const answerTo = async ([kind, ...[a, b, c]]: readonly [string, ...Bytes[]]): Promise<Bytes> => {
     if (kind === 'sign') return sign(a as Bytes, b as Bytes)
@@ -149,7 +151,8 @@ export function createNative(subtle: SubtleCrypto): Native {
 
   const forgetPair = (name: string): void => void kept.delete(name)
 
-  fill()
+  // Behind what is asked for in this turn, which somebody waits for.
+  queueMicrotask(fill)
   return {
     prepare: async (wants) => void (await Promise.all(wants.map(prepare))),
     take: (want) => {

@@ -68,7 +68,13 @@ export function memoryStore(): Store {
 /** `count` nodes, each linked to each unless `linked` is false. */
 export async function testMesh(
   count: number,
-  options: { linked?: boolean; network?: string; makeRtc?: MakeRtc; log?: Log; carry?: CarrySettings } = {},
+  options: {
+    linked?: boolean
+    network?: string
+    makeRtc?: MakeRtc
+    log?: Log
+    carry?: CarrySettings
+  } = {},
 ): Promise<TestMesh> {
   const clock = manualClock()
   const nodes: MeshNode[] = []
