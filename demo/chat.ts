@@ -2,7 +2,7 @@
 
 import { badge } from './badge.ts'
 import { byId, make, setText } from './element.ts'
-import { type ChatLine, connectedCount, type PageState, shortId } from './state.ts'
+import { type ChatLine, connectedCount, isRelayed, type PageState, shortId } from './state.ts'
 
 export interface Chat {
   render(state: PageState): void
@@ -40,7 +40,9 @@ export function makeChat(say: (text: string) => void): Chat {
         hint,
         reach === 0
           ? 'Nobody is connected yet.'
-          : `Goes straight to ${pages(reach)}, past all nodes.`,
+          : isRelayed(state)
+            ? `Goes sealed to ${pages(reach)}; nodes carry it where there is no straight way.`
+            : `Goes straight to ${pages(reach)}, past all nodes.`,
       )
       const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_END_PX
       let isNew = false

@@ -101,6 +101,10 @@ export function peerOf(state: PageState, id: PeerId): PeerView {
   return peer
 }
 
+export function isRelayed({ peers }: PageState): boolean {
+  return [...peers.values()].some(({ state, path }) => state === 'connected' && path === 'mesh')
+}
+
 export function connectedCount(state: PageState): number {
   return [...state.peers.values()].filter((peer) => peer.state === 'connected').length
 }

@@ -8,12 +8,14 @@ import {
   MAX_ICE_TEXT_BYTES,
   MAX_NAME_BYTES,
   MAX_NETWORKS,
+  MAX_NODE_NAME_BYTES,
   MAX_PEERS,
   MAX_STUN_AT_BYTES,
   MAX_TURN_URLS,
   MAX_URL_BYTES,
 } from '../src/limits.ts'
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from '../src/log.ts'
+import { isPlain } from '../src/report.ts'
 import { isIpv4, listThat, oneOf, onOff, textThat, wholeNumber } from './flag-values.ts'
 import { type Env, type Flags, helpLines, parseFlags } from './flags.ts'
 import { MAX_RELAYS, MAX_SOURCES, SOURCE_REFRESH_MS } from './limits.ts'
@@ -46,6 +48,8 @@ export interface Config {
   readonly meshRelay: boolean
   readonly meshRelayRate: number
   readonly data: string | undefined
+  readonly name: string
+  readonly adminTokenFile: string | undefined
   readonly tlsCert: string | undefined
   readonly tlsKey: string | undefined
   readonly publicUrl: readonly string[]
@@ -225,6 +229,18 @@ const FLAGS: Flags<Config> = {
     fallback: undefined,
     about: 'Folder that keeps the identity. Default: none, the identity ends with the process',
   },
+  name: {
+    ...textThat(`up to ${MAX_NODE_NAME_BYTES} bytes of letters that can be shown`, isNodeName),
+    value: 'NAME',
+    fallback: '',
+    about: 'What the views of the mesh call this node; anybody can read it. Default: its NodeId',
+  },
+  adminTokenFile: {
+    ...path,
+    value: 'FILE',
+    fallback: undefined,
+    about: 'The token that opens /admin.json, of at least 16 letters. Default: none, it stays shut',
+  },
   tlsCert: { ...path, value: 'FILE', fallback: undefined, about: 'Certificate chain (PEM)' },
   tlsKey: { ...path, value: 'FILE', fallback: undefined, about: 'Its private key (PEM)' },
   publicUrl: {
@@ -338,6 +354,10 @@ function isHost(text: string): boolean {
 function isName(text: string): boolean {
   const bytes = new TextEncoder().encode(text).length
   return bytes > 0 && bytes <= MAX_NAME_BYTES
+}
+
+function isNodeName(text: string): boolean {
+  return isPlain(text) && new TextEncoder().encode(text).length <= MAX_NODE_NAME_BYTES
 }
 
 function isFirst(text: string, i: number, all: readonly string[]): boolean {

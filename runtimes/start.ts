@@ -10,9 +10,11 @@ import { storesOf } from '../src/networkstores.ts'
 import { createNode, type MeshNode } from '../src/node.ts'
 import type { RelayHost, Running, Runtime, Store, Swarm, UdpPort } from '../src/runtime.ts'
 import { LINK_PROTOCOL, meshTopic, networkId } from '../src/topic.ts'
+import { readAdminToken } from './admin.ts'
 import type { Config } from './config.ts'
 import type { Host } from './host.ts'
 import { fatalWhenLast } from './lastfatal.ts'
+import { createLoad } from './load.ts'
 import { REGISTRY_MEMBERS, readMembers } from './members.ts'
 import { finished, makePages, plain } from './pages.ts'
 import { type Finding, openFinding } from './sourceuse.ts'
@@ -47,6 +49,8 @@ export async function startNode(
   const store = await runtime.openStore(config.data)
   const tls = await readTls(config, host)
   const turn = await turnFrom(config, host)
+  const adminToken = await readAdminToken(config, host)
+  const load = createLoad()
   const files = await host.readBuild()
   const assets = await makePages(files, host.about)
   const nodes: MeshNode[] = []
@@ -77,6 +81,11 @@ export async function startNode(
         network,
         spoken: config.network,
         runtime,
+        version: host.about.version,
+        name: config.name,
+        ...(adminToken !== undefined && { adminToken }),
+        expectsOthers: expectsOthers(config),
+        load,
         store: stores[i] as Store,
         log: logOf(network),
         dial: runtime.dial,
@@ -255,6 +264,13 @@ async function join(
   })
   node.useSwarm(swarm)
   return swarm
+}
+
+/** Whether the operator has named any way to other nodes: one that has none is alone by intention. */
+function expectsOthers(config: Config): boolean {
+  const { peer, registry, dns, lan, publicDht, noDht, bootstrap, relay } = config
+  const byDht = !noDht && (publicDht || bootstrap.length + relay.length > 0)
+  return byDht || lan || peer.length + registry.length + dns.length > 0
 }
 
 interface Tls {

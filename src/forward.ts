@@ -2,7 +2,7 @@
 
 import { notListed } from './admission.ts'
 import { checkClass, createArrivals } from './arrivals.ts'
-import { asMeshError, SignalMeshError } from './errors.ts'
+import { asMeshError, type ErrorCode, SignalMeshError } from './errors.ts'
 import type { Identity, NodeId, PeerId } from './identity.ts'
 import { MAX_HOPS } from './limits.ts'
 import { createOpens } from './opens.ts'
@@ -20,6 +20,7 @@ import {
   stamp,
   toOf,
 } from './signal.ts'
+import { noTrace, type Trace } from './trace.ts'
 import { createWhereabouts } from './whereabouts.ts'
 import { createWords } from './words.ts'
 
@@ -32,6 +33,8 @@ export interface ForwardOptions extends Omit<RoutesOptions, 'onSent' | 'onRefuse
   isVia(node: NodeId): boolean
   /** Whether the node may take part in this mesh: a neighbour that may can speak for one that may not. */
   admits(node: NodeId): boolean
+  /** Notes what becomes of a signal, for who looks for one; default: nothing. */
+  readonly trace?: Trace
 }
 
 export interface Counters {
@@ -47,6 +50,8 @@ export interface Counters {
 
 export interface Forward {
   readonly counters: Readonly<Counters>
+  /** Why signals went no further, and how many each. */
+  readonly refusals: ReadonlyMap<ErrorCode, number>
   /** Where an edge is at home, as far as is known here. */
   homeOf(peer: PeerId): NodeId | undefined
   /** Dials a home for an edge here, if there is no link to it. */
@@ -64,6 +69,8 @@ export interface Forward {
 export function createForward(options: ForwardOptions): Forward {
   const { identity, networkId, clock } = options
   const counters: Counters = { delivered: 0, forwarded: 0, received: 0, refused: 0 }
+  const refusals = new Map<ErrorCode, number>()
+  const { trace = noTrace } = options
   const where = createWhereabouts(options)
   const opens = createOpens(clock)
 
@@ -75,9 +82,15 @@ export function createForward(options: ForwardOptions): Forward {
     }
   }
 
+  const countRefused = (code: ErrorCode): void => {
+    counters.refused += 1
+    refusals.set(code, (refusals.get(code) ?? 0) + 1)
+  }
+
   /** Tells the sender, who is an edge here or somewhere behind `link`. */
   const refuse = (frame: Uint8Array, error: SignalMeshError, link?: NodeId): void => {
-    counters.refused += 1
+    countRefused(error.code)
+    trace('Refused a signal', frame, { code: error.code })
     // A word about a word would never end.
     if (classOf(frame) === CLASS.control) return
     const hops = link === undefined || fromHomeOf(frame) === link ? 1 : MAX_HOPS
@@ -105,10 +118,12 @@ export function createForward(options: ForwardOptions): Forward {
     try {
       if (deliver(frame)) {
         counters.delivered += 1
+        trace('Delivered a signal of an edge here', frame)
         return
       }
       const home = where.homeOf(toOf(frame))
       if (!home || home === identity.id) throw unknownPeer(frame)
+      trace('Sending a signal to its home', frame, { home, isRetry })
       routes.send(frame, home, isRetry, address)
     } catch (error) {
       refuse(frame, asMeshError(error))
@@ -126,6 +141,7 @@ export function createForward(options: ForwardOptions): Forward {
 
   return {
     counters,
+    refusals,
     homeOf: where.homeOf,
     reach: routes.reach,
     fromEdge: (frame, peerKey, address) => {
@@ -138,7 +154,7 @@ export function createForward(options: ForwardOptions): Forward {
           throw new SignalMeshError('BAD_FRAME', 'Edges send no control signals')
         }
       } catch (error) {
-        counters.refused += 1
+        countRefused(asMeshError(error).code)
         throw error
       }
       try {
@@ -164,6 +180,7 @@ export function createForward(options: ForwardOptions): Forward {
         if (!options.admits(fromHomeOf(frame))) throw notListed(fromHomeOf(frame))
         if (classOf(frame) === CLASS.control) words.receive(frame, link)
         else receive(frame, link)
+        trace('Took a signal of another node', frame, { node: link })
       } catch (error) {
         refuse(frame, asMeshError(error), link)
       }

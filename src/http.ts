@@ -13,12 +13,19 @@ export function answerHttp(
   const { pathname } = new URL(request.url)
   if (pathname === '/health') return healthResponse(health())
   const asset = assets?.(pathname)
-  return asset ?? text(404, 'Not found; there is /, /edge.min.js, /health and /source\n')
+  return (
+    asset ??
+    text(
+      404,
+      'Not found; there is /, /edge.min.js, /health, /ready, /mesh.json, /metrics and /source\n',
+    )
+  )
 }
 
-/** Readable from any page: health is public, and the demo draws other nodes'. */
-export function healthResponse(body: object): Response {
-  return new Response(`${JSON.stringify(body)}\n`, {
+/** Readable from any page: health and the mesh are public, and pages draw other nodes'. */
+export function healthResponse(body: object | string, status = 200): Response {
+  return new Response(typeof body === 'string' ? body : `${JSON.stringify(body)}\n`, {
+    status,
     headers: {
       'content-type': 'application/json; charset=utf-8',
       'cache-control': 'no-store',

@@ -10,6 +10,8 @@ export interface Log {
   info(message: string, fields?: Fields): void
   warn(message: string, fields?: Fields): void
   error(message: string, fields?: Fields): void
+  /** Whether lines of the lowest level are written: for fields that cost something. */
+  readonly isDebug?: boolean
 }
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
@@ -37,7 +39,13 @@ export function makeLog(options: LogOptions): Log {
       if (LOG_LEVELS.indexOf(level) < lowest) return
       options.write(`${format(options.nowMs(), level, message, fields)}\n`)
     }
-  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+  return {
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    isDebug: lowest === 0,
+  }
 }
 
 /** The same log, in which each line has these fields too. */
@@ -46,7 +54,13 @@ export function withFields(log: Log, always: Fields): Log {
     (level: LogLevel) =>
     (message: string, fields: Fields = {}): void =>
       log[level](message, { ...always, ...fields })
-  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+  return {
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    isDebug: log.isDebug ?? false,
+  }
 }
 
 /** A log that writes nothing. */

@@ -3,8 +3,8 @@
 import type { HomeState } from './claims.ts'
 import type { Directory } from './directory.ts'
 import type { NodeId } from './identity.ts'
-import { SUSPECT_AFTER_MS } from './limits.ts'
 import { lagOf } from './lag.ts'
+import { SUSPECT_AFTER_MS } from './limits.ts'
 import type { Report, ReportedSight, ReportedSignals } from './report.ts'
 import { SHORT_DIGITS } from './report.ts'
 import type { KeptReport, Reports } from './reports.ts'
@@ -139,10 +139,7 @@ export interface ViewOptions {
 }
 
 /** Draws nodes and totals from what is known now. */
-export function drawMesh(
-  options: ViewOptions,
-  nowMs: number,
-): Pick<MeshView, 'totals' | 'nodes'> {
+export function drawMesh(options: ViewOptions, nowMs: number): Pick<MeshView, 'totals' | 'nodes'> {
   const { directory } = options
   const homes = [...directory.homes.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
   const byShort = new Map(homes.map(({ id }) => [id.slice(0, SHORT_DIGITS), id]))

@@ -24,7 +24,7 @@ import { createNeighbours, type Neighbours } from './neighbours.ts'
 import { createPace } from './pace.ts'
 import { createQuarantine } from './quarantine.ts'
 import { applyBatch, applyHead, isFresh, isNews } from './replica.ts'
-import { type ReportFields } from './report.ts'
+import type { ReportFields } from './report.ts'
 import { createReports, type Reports } from './reports.ts'
 import { createSkewWatch } from './skew.ts'
 import { createSync } from './sync.ts'
@@ -193,9 +193,10 @@ export function createMesh(options: MeshOptions): Mesh {
     if (fields) reports.publish(fields)
   }
   let cancelReport: (() => void) | undefined
+  let isClosed = false
   /** Links that come and go together are one change. */
   const reportSoon = (): void => {
-    cancelReport ??= clock.after(REPORT_AFTER_MS, report)
+    if (!isClosed) cancelReport ??= clock.after(REPORT_AFTER_MS, report)
   }
 
   const neighbours = createNeighbours({
@@ -296,8 +297,9 @@ export function createMesh(options: MeshOptions): Mesh {
         if (presence) homeLog.add({ kind: 'remove-peer', peer, seq: presence.seq })
       }
       homeLog.flush()
-      neighbours.close(error)
+      isClosed = true
       cancelReport?.()
+      neighbours.close(error)
       homeLog.close()
       gossip.close()
     },

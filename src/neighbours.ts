@@ -123,6 +123,7 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
     if (existing) existing.secure.link.close('DUPLICATE')
     link.subscribe((frame) => receive(neighbour, frame))
     void link.closed.then((reason) => lost(neighbour, reason))
+    alive.probe()
     if (!existing) {
       log.info('Linked to node', { node: remote, initiator: secure.initiator })
       options.onUp(remote)

@@ -9,9 +9,12 @@ import type { MeshNode } from './node.ts'
 import { networkId } from './topic.ts'
 
 /** What a listener needs of a node; `MeshNode` has it. */
-export type Served = Pick<MeshNode, 'fetch' | 'upgrade' | 'onDatagram' | 'health'>
+export type Served = Pick<MeshNode, 'fetch' | 'upgrade' | 'onDatagram' | 'health' | 'ready'>
 
 export type Networks = Pick<Served, 'fetch' | 'upgrade' | 'onDatagram'>
+
+/** What is asked of one network at a time: of the first, or by `?network=` of another. */
+const OF_ONE = ['/mesh.json', '/admin.json', '/ready']
 
 /** Letters of a name that are said again, and of all: what a bye says is cut at 256. */
 const NAME_CHARS = 40
@@ -38,11 +41,20 @@ export function serveNetworks(nodes: readonly [Served, ...Served[]]): Networks {
     return healthResponse(asked === null ? { ...node.health(), networks: all } : node.health())
   }
 
+  /** A process is ready when each of its nodes is. */
+  const lameOr = (node: Served, pathname: string): Served =>
+    (pathname === '/ready' && nodes.find((each) => !each.ready().ready)) || node
+
   return {
     fetch: (request, info) => {
-      const isHealth = new URL(request.url).pathname === '/health'
+      const { pathname, searchParams } = new URL(request.url)
       const isRead = request.method === 'GET' || request.method === 'HEAD'
-      return isHealth && isRead ? health(request) : first.fetch(request, info)
+      if (!isRead) return first.fetch(request, info)
+      if (pathname === '/health') return health(request)
+      if (!OF_ONE.includes(pathname)) return first.fetch(request, info)
+      const asked = searchParams.get('network')
+      const node = asked === null ? lameOr(first, pathname) : nodes[names.indexOf(asked)]
+      return node?.fetch(request, info) ?? text(404, `${notSpoken(names).message}\n`)
     },
     upgrade: (request, info) => {
       const named = new URL(request.url).searchParams.get('n')

@@ -9,7 +9,7 @@ import { runtimesOf } from './claims.ts'
 import { type Clock, repeat, systemClock } from './clock.ts'
 import { createEdges } from './edges.ts'
 import { keepEpoch, loadEpoch } from './epoch.ts'
-import { asMeshError, SignalMeshError } from './errors.ts'
+import { asMeshError, type ErrorCode, SignalMeshError } from './errors.ts'
 import { type Counters, createForward } from './forward.ts'
 import { addressOf, answerHttp } from './http.ts'
 import { NO_ICE } from './ice.ts'
@@ -21,19 +21,24 @@ import {
   MAX_ANCHORS,
   MAX_CONTACT_URLS,
   MAX_OTHER_HOMES,
+  MAX_VERSION_BYTES,
   MAX_VIAS,
 } from './limits.ts'
 import type { Link } from './link.ts'
 import type { Log } from './log.ts'
+import { createManage, type Ready } from './manage.ts'
+import type { MeshView } from './management.ts'
 import { createMesh, type Mesh } from './mesh.ts'
 import { runShared } from './muxhost.ts'
 import { nearStun } from './nearstun.ts'
 import { notSpoken, refuse } from './networks.ts'
 import { keepPeers } from './peers.ts'
+import type { ReportFields } from './report.ts'
 import type { MeshLinkInfo, Runtime, Store, Swarm, UdpAddress, UpgradeInfo } from './runtime.ts'
 import { type Named, readNamed } from './samples.ts'
 import { runSession } from './session.ts'
 import { networkId, PROTOCOL_VERSION } from './topic.ts'
+import { createTrace } from './trace.ts'
 import { createTurn, type TurnOptions } from './turn.ts'
 import { createUrlDials, type FoundPeer } from './urldials.ts'
 import { createViaDials } from './viadials.ts'
@@ -45,6 +50,16 @@ export interface NodeOptions {
   /** The networks that are spoken where it listens, for who asks for another; default: its own alone. */
   readonly spoken?: readonly string[]
   readonly runtime: Pick<Runtime, 'name' | 'version'>
+  /** The version of the program, for who looks at the mesh. */
+  readonly version?: string
+  /** What its operator calls it, for who looks at the mesh. */
+  readonly name?: string
+  /** What opens `/admin.json`; without it nobody does. */
+  readonly adminToken?: string
+  /** Whether other nodes are to be met, so that one without a link is not ready; default: with `peers`. */
+  readonly expectsOthers?: boolean
+  /** The share of one processor that the process takes. */
+  readonly load?: () => number | undefined
   readonly store: Store
   readonly log: Log
   readonly clock?: Clock
@@ -97,6 +112,17 @@ export interface Health {
   readonly carry: CarryCounters & { readonly on: boolean }
 }
 
+/** What a node has counted, for `/metrics`. */
+export interface Stats {
+  readonly report: Omit<ReportFields, 'epoch' | 'number'>
+  readonly standbys: number
+  readonly carriedPairs: number
+  readonly watchers: number
+  readonly directoryBytes: number
+  readonly refusals: ReadonlyMap<ErrorCode, number>
+  readonly ready: boolean
+}
+
 export interface MeshNode {
   readonly id: NodeId
   fetch(request: Request, info: UpgradeInfo): Response | Promise<Response>
@@ -120,6 +146,12 @@ export interface MeshNode {
   /** Says where edges reach this node, once it listens. */
   setUrls(urls: readonly string[]): void
   health(): Health
+  /** What it has counted. */
+  stats(): Stats
+  /** The whole mesh as this node sees it. */
+  mesh(): MeshView
+  /** Whether it is of use, and if not, why. */
+  ready(): Ready
   /** Says goodbye to edges and neighbours. */
   close(): Promise<void>
 }
@@ -156,6 +188,8 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     }),
     onSignal: (frame, from) => forward.fromNode(frame, from),
     ...(options.carry?.on !== false && { onCarry: (frame, from) => carry.fromNode(frame, from) }),
+    report: () => manage.report(),
+    onRefused: (node, code) => manage.refused(node, code),
     onLinked: (node) => {
       forward.linked(node)
       stuns.linked()
@@ -241,6 +275,37 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     },
     ...(urlDials && { dialUrl: (home) => urlDials.dialHome(home) ?? dialVia?.(home) }),
     giveUp: (dhtKey) => swarm?.forget(dhtKey),
+    trace: createTrace(log),
+  })
+  const uptimeSeconds = (): number => Math.floor((clock.nowMs() - startedAtMs) / 1000)
+  const manage = createManage({
+    self: identity.id,
+    network: options.network,
+    clock,
+    directory,
+    reports: mesh.reports,
+    neighbours: mesh.neighbours,
+    adminToken: options.adminToken,
+    expectsOthers: options.expectsOthers ?? (options.peers ?? []).length > 0,
+    own: () => ({
+      draining: stopping,
+      carries: carry.isOn,
+      lendsDht: options.lendsDht ?? false,
+      private: options.members?.only ?? false,
+      inside: options.isInside ?? false,
+      name: options.name ?? '',
+      version: options.version ?? '',
+      runtime: `${options.runtime.name} ${options.runtime.version}`.slice(0, MAX_VERSION_BYTES),
+      turnUrls: options.turn?.urls ?? [],
+      uptimeSeconds: uptimeSeconds(),
+      load: options.load?.(),
+      edges: edges.count,
+      carriedBytes: carry.counters.bytes,
+      signals: { ...forward.counters, failed: failedOf(forward.refusals) },
+    }),
+    edges: edges.list,
+    used: () => ({ standbys: edges.standbys, carries: carry.counters.pairs }),
+    refusals: () => forward.refusals,
   })
   const stopKeeping =
     urlDials &&
@@ -266,6 +331,9 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     carry.sweep()
     stuns.sweep()
     mesh.beat()
+    mesh.report()
+    mesh.neighbours.probe()
+    manage.observe()
   })
 
   const close = async (): Promise<void> => {
@@ -274,6 +342,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     stopBeating()
     stopKeeping?.()
     stuns.close()
+    manage.close()
     const bye = new SignalMeshError('GOING_AWAY', 'This node is stopping')
     // First, for edges hear of nothing once their sessions have ended.
     forward.close()
@@ -297,7 +366,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     neighbours: mesh.neighbours.ids.length,
     edges: edges.count,
     dhtRelay: options.lendsDht ?? false,
-    uptimeSeconds: Math.floor((clock.nowMs() - startedAtMs) / 1000),
+    uptimeSeconds: uptimeSeconds(),
     mesh: {
       homes: directory.homes.size,
       edges: directory.size,
@@ -309,10 +378,13 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
 
   return {
     id: identity.id,
-    fetch: (request) => answerHttp(request, health, options.assets),
+    fetch: (request, info) => {
+      const address = addressOf(request, info.remoteAddress, options.trustProxy ?? [])
+      return manage.answer(request, address) ?? answerHttp(request, health, options.assets)
+    },
     upgrade: (request, info) => {
       const { pathname } = new URL(request.url)
-      if (!['/edge', '/edges', '/mesh'].includes(pathname)) {
+      if (!['/edge', '/edges', '/mesh', '/mesh/events'].includes(pathname)) {
         return new Response('Not found\n', { status: 404 })
       }
       if (stopping) return new Response('Stopping\n', { status: 503 })
@@ -325,6 +397,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
         return (link) =>
           void mesh.neighbours.add(link, { initiator: false, remoteAddress: address })
       }
+      if (pathname === '/mesh/events') return manage.watch(address)
       if (pathname === '/edges') {
         return (socket) =>
           runShared(socket, address, {
@@ -368,8 +441,26 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
       mesh.beat()
     },
     health,
+    stats: () => ({
+      report: manage.report(),
+      standbys: edges.standbys,
+      carriedPairs: carry.counters.pairs,
+      watchers: manage.watchers,
+      directoryBytes: directory.bytes,
+      refusals: forward.refusals,
+      ready: manage.ready().ready,
+    }),
+    mesh: manage.view,
+    ready: manage.ready,
     close,
   }
+}
+
+/** Signals for which no way was found, or no target. */
+const FAILURES: readonly ErrorCode[] = ['HOME_UNREACHABLE', 'PEER_UNKNOWN', 'MOVED', 'GOING_AWAY']
+
+function failedOf(refusals: ReadonlyMap<ErrorCode, number>): number {
+  return FAILURES.reduce((sum, code) => sum + (refusals.get(code) ?? 0), 0)
 }
 
 /** Neighbours that could be dialled again, those up longest first; an attacker's own dials come last. */

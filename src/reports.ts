@@ -102,7 +102,11 @@ export function createReports(options: ReportsOptions): Reports {
   return {
     publish: (fields) => {
       number += 1
-      const own = signReport(networkId, identity.keys, { ...fields, epoch: options.epoch(), number })
+      const own = signReport(networkId, identity.keys, {
+        ...fields,
+        epoch: options.epoch(),
+        number,
+      })
       keep(own, true)
       pass(concat(Uint8Array.of(FRAME.report), own.bytes))
     },

@@ -3,7 +3,13 @@
 import { addressGroup } from './authority.ts'
 import { utf8 } from './bytes.ts'
 import { type Clock, repeat } from './clock.ts'
-import { MAX_BUFFERED_BYTES, MAX_PAGE_BYTES, MAX_WATCHERS, MAX_WATCHERS_PER_ADDRESS, WATCH_TICK_MS } from './limits.ts'
+import {
+  MAX_BUFFERED_BYTES,
+  MAX_PAGE_BYTES,
+  MAX_WATCHERS,
+  MAX_WATCHERS_PER_ADDRESS,
+  WATCH_TICK_MS,
+} from './limits.ts'
 import type { Link } from './link.ts'
 import type { MeshMessage, MeshView, NodeView } from './management.ts'
 
@@ -64,12 +70,15 @@ export function createWatching(options: WatchingOptions): Watching {
 
   const begin = (link: Link): void => {
     const { network, protocolVersion, self, nodes, events, atMs, totals } = options.view()
-    say([link], [
-      { type: 'begin', network, protocolVersion, self, nodes: nodes.length },
-      ...inPages(nodes),
-      { type: 'events', events },
-      { type: 'totals', atMs, totals },
-    ])
+    say(
+      [link],
+      [
+        { type: 'begin', network, protocolVersion, self, nodes: nodes.length },
+        ...inPages(nodes),
+        { type: 'events', events },
+        { type: 'totals', atMs, totals },
+      ],
+    )
   }
 
   const hasRoom = (group: string): boolean => {
@@ -79,12 +88,18 @@ export function createWatching(options: WatchingOptions): Watching {
 
   const take = (link: Link, group: string): void => {
     // Others may have come while the socket was opened.
-    if (!hasRoom(group)) return link.close('TOO_MANY')
+    if (!hasRoom(group)) {
+      link.close('TOO_MANY')
+      return
+    }
     // Told what is new until now, so that nobody hears of it twice.
     if (stop) tick()
     else {
       const { nodes } = options.view()
-      told = { nodes: new Map(nodes.map((node) => [node.id, stateOf(node)])), events: options.eventCount() }
+      told = {
+        nodes: new Map(nodes.map((node) => [node.id, stateOf(node)])),
+        events: options.eventCount(),
+      }
       stop = repeat(clock, WATCH_TICK_MS, tick)
     }
     watchers.set(link, group)

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import sodiumNative, { type Sodium } from 'sodium-universal'
+import * as ofNodesInPages from '../runtimes/tabsodium.ts'
 import { startNative } from '../src/edge/native.ts'
 import * as standInModule from '../src/edge/sodium.ts'
 import { torsionCases } from './fixtures/torsion.ts'
@@ -29,7 +30,7 @@ const test = suite('sodium stand-in', { timeoutMs: 30_000 })
 
 /** Each backend's verdicts on both kinds of cases; asked for once, for they take their time. */
 const torsion = torsionCases()
-const verdicts = both.map((sodium) => ({
+const verdicts = [...both, ofNodesInPages].map((sodium) => ({
   edges: edgeCases.map((edge) =>
     sodium.crypto_sign_verify_detached(hex(edge.signature), hex(edge.message), hex(edge.pub_key)),
   ),
@@ -41,10 +42,12 @@ const verdicts = both.map((sodium) => ({
 test('gives sodium-native’s verdict on every published edge case of Ed25519', () => {
   assert.is(edgeCases.length, 12)
   assert.equal(verdicts[1]?.edges, verdicts[0]?.edges)
+  assert.equal(verdicts[2]?.edges, verdicts[0]?.edges)
 })
 
 test('gives sodium-native’s verdict on keys and signatures with a part of small order', () => {
   assert.equal(verdicts[1]?.torsion, verdicts[0]?.torsion)
+  assert.equal(verdicts[2]?.torsion, verdicts[0]?.torsion)
   assert.ok(verdicts[0]?.torsion.includes(true), 'an untouched signature is among the cases')
 })
 

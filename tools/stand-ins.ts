@@ -44,6 +44,12 @@ const STAND_INS: readonly StandIn[] = [
 /** Of what @dxos/broadcast brings, it uses this in a node; its own code is as it came. */
 const STAND_INS_OF_NODES: readonly StandIn[] = [
   {
+    name: /^sodium-universal(\/|$)/,
+    contents: `import * as sodium from './runtimes/tabsodium.ts'
+      export * from './runtimes/tabsodium.ts'
+      export default sodium`,
+  },
+  {
     name: /^@dxos\/codec-protobuf$/,
     contents: `export * from './tools/shims/codec-protobuf.ts'`,
   },
