@@ -17,7 +17,7 @@ import {
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from '../src/log.ts'
 import { isPlain } from '../src/report.ts'
 import { isIpv4, listThat, oneOf, onOff, textThat, wholeNumber } from './flag-values.ts'
-import { type Env, type Flags, helpLines, parseFlags } from './flags.ts'
+import { type Env, type FileSettings, type Flags, helpLines, parseFlags } from './flags.ts'
 import { MAX_RELAYS, MAX_SOURCES, SOURCE_REFRESH_MS } from './limits.ts'
 
 export interface Config {
@@ -58,6 +58,9 @@ export interface Config {
   readonly membersOnly: boolean
   readonly logLevel: LogLevel
   readonly logFormat: LogFormat
+  readonly config: string | undefined
+  readonly printConfig: boolean
+  readonly json: boolean
   readonly version: boolean
   readonly help: boolean
 }
@@ -72,7 +75,8 @@ export const DEFAULT_STUN_PORT = 3478
 export const MAX_BOOTSTRAPS = 32
 /** Below this nothing gets through in time. */
 const MIN_CARRY_RATE = 1_000
-const ON_OFF: Readonly<Record<string, boolean>> = { on: true, off: false }
+/** In a file it is a boolean. */
+const ON_OFF: Readonly<Record<string, boolean>> = { on: true, off: false, true: true, false: false }
 const MAX_PROXIES = 32
 
 const port = { ...wholeNumber(0, 65_535), value: 'PORT' }
@@ -90,7 +94,8 @@ const NETWORKS = listThat(
   MAX_NETWORKS,
 )
 
-const FLAGS: Flags<Config> = {
+/** All that a node can be told. */
+export const FLAGS: Flags<Config> = {
   port: {
     ...port,
     fallback: DEFAULT_PORT,
@@ -277,16 +282,30 @@ const FLAGS: Flags<Config> = {
     fallback: 'pretty',
     about: `Form of log lines: ${LOG_FORMATS.join(', ')}. Default: pretty`,
   },
+  config: {
+    ...path,
+    value: 'FILE',
+    key: false,
+    fallback: undefined,
+    about: 'Settings in JSON, by flags without "--": {"port": 4680}. Flags and environment win',
+  },
+  printConfig: {
+    ...onOff,
+    twin: false,
+    about: 'Prints what all of it comes to, as such a file without secrets, and starts nothing',
+  },
+  json: { ...onOff, twin: false, about: 'For programs: JSON on standard output, and in the log' },
   version: { ...onOff, twin: false, about: 'Prints the version' },
   help: { ...onOff, twin: false, about: 'Prints this' },
 }
 
 /**
- * Reads flags and environment; a flag wins over its twin.
+ * Reads flags, environment and file; a flag wins over its twin, and both over the file.
  * @throws SignalMeshError `BAD_CONFIG` with one sentence saying what is wrong and what is allowed.
  */
-export function parseConfig(argv: readonly string[], env: Env): Config {
-  const { settings, rest } = parseFlags(FLAGS, argv, env)
+export function parseConfig(argv: readonly string[], env: Env, file?: FileSettings): Config {
+  const { settings: given, rest } = parseFlags(FLAGS, argv, env, file)
+  const settings: Config = given.json ? { ...given, logFormat: 'json' } : given
   if (rest.length > 0) {
     const what = JSON.stringify(rest[0])
     throw new SignalMeshError('BAD_CONFIG', `Unknown argument ${what} (--help lists all flags)`)
@@ -339,7 +358,7 @@ export function parseConfig(argv: readonly string[], env: Env): Config {
 export function helpText(): string {
   return `Starts one node of a Signal Mesh; with no flags it is a whole mesh on this machine alone.
 
-Usage: npm start -- [flags]
+Usage: signal-mesh [start] [flags], or npm start -- [flags]
 
 ${helpLines(FLAGS)}
 

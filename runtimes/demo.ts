@@ -9,6 +9,7 @@ import { onOff, textThat, wholeNumber } from './flag-values.ts'
 import { type Flags, helpLines, parseFlags } from './flags.ts'
 import { type Host, isProgram, processHost } from './host.ts'
 import { type RuntimeName, startTestnet, type Testnet } from './local-mesh.ts'
+import { errorText } from './say.ts'
 
 interface Settings {
   readonly port: number
@@ -78,7 +79,8 @@ export interface DemoLinks {
   readonly runtimes: readonly string[]
 }
 
-async function main(host: Host): Promise<void> {
+/** The program. */
+export async function main(host: Host): Promise<void> {
   const started: Started = {}
   let stopping = false
   host.onStop((_, exitCode) => {
@@ -105,7 +107,7 @@ async function main(host: Host): Promise<void> {
   } catch (error) {
     if (stopping) return
     const { code, message } = asMeshError(error)
-    host.err(`demo: ${message} (${code})\n`)
+    host.err(errorText(host, 'demo', code, message))
     await stop(started)
     host.exit(code === 'BAD_CONFIG' ? 2 : 1)
   }

@@ -11,8 +11,16 @@ export interface Flag<Value> {
   readonly takes: string
   /** Reads what was given, each time it was given; undefined if that is not allowed. */
   read(texts: readonly string[]): Value | undefined
-  /** A flag that makes no sense as a setting has no twin. */
+  /** A flag that makes no sense as a setting has no twin, and no key in a file. */
   readonly twin?: false
+  /** One that makes no sense in a file, though it has a twin. */
+  readonly key?: false
+}
+
+/** What a file sets: texts by flags' names without `--`. */
+export interface FileSettings {
+  readonly path: string
+  readonly texts: ReadonlyMap<string, readonly string[]>
 }
 
 /** A flag for each setting; `dhtPort` is `--dht-port` and `SIGNAL_MESH_DHT_PORT`. */
@@ -26,16 +34,21 @@ export interface Parsed<Settings> {
   readonly rest: readonly string[]
 }
 
+/** Above this two names are not near each other. */
+const MAX_EDITS = 3
+
 /**
- * Reads flags, then the environment for those not given.
+ * Reads flags, then the environment for those not given, then the file.
  * @throws SignalMeshError `BAD_CONFIG` with one sentence for the first thing that is wrong.
  */
 export function parseFlags<Settings>(
   flags: Flags<Settings>,
   argv: readonly string[],
   env: Env = {},
+  file?: FileSettings,
 ): Parsed<Settings> {
   const keys = Object.keys(flags) as (keyof Settings & string)[]
+  if (file) checkKeys(flags, file)
   const given = new Map<string, string[]>()
   const rest: string[] = []
   for (let i = 0; i < argv.length; i++) {
@@ -58,7 +71,7 @@ export function parseFlags<Settings>(
     const text = inline ?? (isSwitch ? 'true' : (next as string))
     given.set(key, [...(given.get(key) ?? []), text])
   }
-  const entries = keys.map((key) => [key, settingOf(flags[key], key, given.get(key), env)])
+  const entries = keys.map((key) => [key, settingOf(flags[key], key, given.get(key), env, file)])
   return { settings: Object.fromEntries(entries) as Settings, rest }
 }
 
@@ -67,16 +80,39 @@ function settingOf<Value>(
   key: string,
   given: readonly string[] | undefined,
   env: Env,
+  file: FileSettings | undefined,
 ): Value {
   const twin = flag.twin === false ? undefined : env[twinName(key)]
-  const texts = given ?? (twin ? [twin] : undefined)
-  if (!texts) return flag.fallback
+  const kept = file?.texts.get(keyName(key))
+  const texts = given ?? (twin ? [twin] : kept)
+  // An empty list in a file says that there are none, as does a key that is not there.
+  if (!texts?.length) return flag.fallback
   const value = flag.read(texts)
   if (value !== undefined) return value
-  const what = given ? `Flag ${flagName(key)}` : `Variable ${twinName(key)}`
+  const isKept = !given && !twin && file
+  const what = given
+    ? `Flag ${flagName(key)}`
+    : isKept
+      ? `Key "${keyName(key)}" of ${file.path}`
+      : `Variable ${twinName(key)}`
   throw bad(
     `${what} takes ${flag.takes}, not ${texts.map((text) => JSON.stringify(text)).join(' ')}`,
   )
+}
+
+/** Refuses a file with a key that is no flag's, or that of one which makes no sense there. */
+function checkKeys<Settings>(flags: Flags<Settings>, { path, texts }: FileSettings): void {
+  const names = fileKeys(flags).map(keyName)
+  for (const name of texts.keys()) {
+    if (names.includes(name)) continue
+    throw bad(`Unknown key ${JSON.stringify(name)} in ${path}${hintOf(name, names)}`)
+  }
+}
+
+/** The settings that a file may hold. */
+export function fileKeys<Settings>(flags: Flags<Settings>): (keyof Settings & string)[] {
+  const keys = Object.keys(flags) as (keyof Settings & string)[]
+  return keys.filter((key) => flags[key].twin !== false && flags[key].key !== false)
 }
 
 function splitOnce(text: string, mark: string): [string, string | undefined] {
@@ -86,6 +122,11 @@ function splitOnce(text: string, mark: string): [string, string | undefined] {
 
 export function flagName(key: string): string {
   return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+}
+
+/** The same without its dashes, as a key of a file. */
+export function keyName(key: string): string {
+  return flagName(key).slice(2)
 }
 
 export function twinName(key: string): string {
@@ -103,11 +144,15 @@ export function helpLines<Settings>(flags: Flags<Settings>): string {
 }
 
 function unknownFlag(name: string, names: readonly string[]): SignalMeshError {
+  return bad(`Unknown flag ${name}${hintOf(name, names)} (--help lists all)`)
+}
+
+/** The nearest of the names that are known, if any is near. */
+export function hintOf(name: string, names: readonly string[]): string {
   const nearest = names
     .map((each) => ({ each, edits: editsBetween(name, each) }))
     .sort((a, b) => a.edits - b.edits)[0]
-  const hint = nearest && nearest.edits <= 3 ? `; did you mean ${nearest.each}?` : ''
-  return bad(`Unknown flag ${name}${hint} (--help lists all)`)
+  return nearest && nearest.edits <= MAX_EDITS ? `; did you mean ${nearest.each}?` : ''
 }
 
 function bad(sentence: string): SignalMeshError {

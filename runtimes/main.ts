@@ -3,10 +3,12 @@
 import { asMeshError, type SignalMeshError } from '../src/errors.ts'
 import { jsonLine, makeLog } from '../src/log.ts'
 import type { Runtime } from '../src/runtime.ts'
-import { commandLines, commandOf } from './commands.ts'
+import { commandLines, commandOf, startFlags } from './commands.ts'
 import { type Config, DEFAULT_PORT, helpText, parseConfig } from './config.ts'
+import { printedConfig, readConfigFile } from './configfile.ts'
 import type { Host } from './host.ts'
 import { EXIT_MS } from './limits.ts'
+import { errorText } from './say.ts'
 import { type StartedNode, startNode } from './start.ts'
 
 /** Exit codes: 0 stopped as asked, 1 cannot run, 2 told something wrong. */
@@ -17,15 +19,22 @@ export async function main(runtime: Runtime, host: Host): Promise<void> {
   try {
     const command = commandOf(host.argv)
     if (command) return host.exit(await command(runtime, { ...host, argv: host.argv.slice(1) }))
-    const config = parseConfig(host.argv, host.env)
+    const argv = startFlags(host.argv)
+    const file = await readConfigFile({ ...host, argv })
+    const config = parseConfig(argv, host.env, file)
     if (config.help) return end(host, `${helpText()}\n${commandLines()}`)
-    if (config.version) return end(host, `${host.about.name} ${host.about.version}\n`)
+    if (config.version) return end(host, versionText(config, host))
+    if (config.printConfig) return end(host, printedConfig(config))
     await run(config, runtime, host)
   } catch (error) {
     const { code, message } = asMeshError(error)
-    host.err(`${host.about.name}: ${message} (${code})\n`)
+    host.err(errorText(host, host.about.name, code, message))
     host.exit(code === 'BAD_CONFIG' ? TOLD_WRONG : CANNOT_RUN)
   }
+}
+
+function versionText({ json }: Config, { about: { name, version } }: Host): string {
+  return json ? `${JSON.stringify({ name, version })}\n` : `${name} ${version}\n`
 }
 
 function end(host: Host, text: string): void {

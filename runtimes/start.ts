@@ -111,7 +111,8 @@ export async function startNode(
     const served = serveNetworks(nodes as [MeshNode, ...MeshNode[]])
     bootstrap = await offerBootstrap(runtime, config, log)
     relay = await offerRelay(runtime, config, log)
-    running = await listen(served, relay, runtime, config, log, tls)
+    const counted = withMetrics(served, nodes, host.about.version)
+    running = await listen(counted, relay, runtime, config, log, tls)
     const urls = urlsOf(config, running.port, host.lanAddresses())
     for (const node of nodes) node.setUrls(config.publicUrl.length > 0 ? config.publicUrl : urls)
     const stunAt = {
@@ -201,6 +202,21 @@ function offerRelay(runtime: Runtime, config: Config, log: Log): Promise<RelayHo
     return runtime.offerRelay({ bootstrap, ...(dhtHost !== undefined && { host: dhtHost }), log })
   }
   throw new SignalMeshError('BAD_CONFIG', 'Flag --dht-relay needs Node, since the DHT does')
+}
+
+/** The same listener, which answers `/metrics` too; the library for that is loaded for who asks. */
+function withMetrics(served: Networks, nodes: readonly MeshNode[], version: string): Networks {
+  return {
+    ...served,
+    fetch: async (request, info) => {
+      const isRead = request.method === 'GET' || request.method === 'HEAD'
+      if (!isRead || new URL(request.url).pathname !== '/metrics') {
+        return served.fetch(request, info)
+      }
+      const { metricsResponse } = await import('./metrics.ts')
+      return metricsResponse(request, nodes, version)
+    },
+  }
 }
 
 function listen(

@@ -5,6 +5,7 @@ import { onOff, textThat, wholeNumber } from './flag-values.ts'
 import { type Flags, helpLines, parseFlags } from './flags.ts'
 import { type Host, isProgram, processHost } from './host.ts'
 import { startTestnet, type Testnet } from './local-mesh.ts'
+import { errorText } from './say.ts'
 
 export { startTestnet, type Testnet, type TestnetOptions } from './local-mesh.ts'
 
@@ -45,11 +46,12 @@ const FLAGS: Flags<Settings> = {
   help: { ...onOff, twin: false, about: 'Prints this' },
 }
 
-async function main(host: Host): Promise<void> {
+/** The program. */
+export async function main(host: Host): Promise<void> {
   try {
     const { settings, rest } = parseFlags(FLAGS, host.argv)
     if (settings.help) {
-      const usage = `Usage: npm run testnet -- [nodes, default ${DEFAULT_NODES}] [flags]`
+      const usage = `Usage: signal-mesh testnet [nodes, default ${DEFAULT_NODES}] [flags], or npm run testnet -- [nodes] [flags]`
       host.out(
         `Starts a mesh of several nodes on this machine.\n\n${usage}\n\n${helpLines(FLAGS)}\n`,
       )
@@ -58,7 +60,7 @@ async function main(host: Host): Promise<void> {
     await run(host, settings, nodesOf(rest))
   } catch (error) {
     const { code, message } = asMeshError(error)
-    host.err(`testnet: ${message} (${code})\n`)
+    host.err(errorText(host, 'testnet', code, message))
     host.exit(code === 'BAD_CONFIG' ? 2 : 1)
   }
 }

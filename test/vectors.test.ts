@@ -42,6 +42,7 @@ test('signs each structure under its own type and the network, as another librar
     ['advert', 'advert', edgeKey],
     ['batch', 'batch', homeKey],
     ['head', 'head', homeKey],
+    ['report', 'report', homeKey],
   ] as const) {
     const bytes = structure(name)
     assert.ok(isSigned(type, bytes.subarray(0, -64), bytes.subarray(-64), key), name)

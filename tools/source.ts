@@ -25,6 +25,7 @@ export const SOURCE_PARTS: readonly string[] = [
   'e2e',
   'examples',
   'mod.ts',
+  'ops',
   'package-lock.json',
   'package.json',
   'runtimes',
@@ -36,7 +37,7 @@ export const SOURCE_PARTS: readonly string[] = [
 ]
 
 /** Within the parts, only files of kinds that a source has; `run` is the script of `.ci`. */
-const KINDS = /\.(tsx?|json|md|html|css|svg|hex)$|^\.ci\/run$/
+const KINDS = /\.(tsx?|json|md|html|css|svg|hex|sh|yml)$|^\.ci\/run$/
 
 /** Packs the source below `root`; the same files give the same bytes. Shape: a gzipped tar. */
 export async function packSource(root: string, folder: string): Promise<Uint8Array> {
@@ -44,7 +45,7 @@ export async function packSource(root: string, folder: string): Promise<Uint8Arr
   const items = files.map((path) => ({
     name: `${folder}/${path}`,
     data: new Uint8Array(readFileSync(join(root, path))),
-    attrs: { mode: path === '.ci/run' ? '755' : '644' },
+    attrs: { mode: /^\.ci\/run$|\.sh$/.test(path) ? '755' : '644' },
   }))
   return createTarGzip(items, { attrs: { mtime: 0, uid: 0, gid: 0 } })
 }

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import { SignalMeshError } from '../errors.ts'
 import type { PeerId } from '../identity.ts'
 import { RING_TIMEOUT_MS } from '../limits.ts'
-import type { Call } from './call.ts'
+import type { Call } from './calltypes.ts'
 import type { Connection } from './connection.ts'
 import { explained } from './why.ts'
 

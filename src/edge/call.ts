@@ -1,21 +1,18 @@
 /** A call: one attempt to connect, and then the connection, over a sealed channel and an RTC connection. */
 
 import { toHex } from '../bytes.ts'
-import type { Clock } from '../clock.ts'
-import type { KeyPair } from '../crypto.ts'
 import { asMeshError, type ErrorCode, SignalMeshError } from '../errors.ts'
-import type { Identity, PeerId } from '../identity.ts'
-import { FACTS_AFTER_MS, LINGER_MS, MAX_EARLY_ITEMS, RESEND_AFTER_MS } from '../limits.ts'
-import type { Presence } from '../records.ts'
-import type { Carrier } from './carrier.ts'
+import { LINGER_MS, MAX_EARLY_ITEMS, RESEND_AFTER_MS } from '../limits.ts'
+import type { Call, CallContext, CallEvents, CallOptions } from './calltypes.ts'
 import { createCarrying } from './carrying.ts'
 import { createChannel } from './channel.ts'
 import { type Connection, type ConnectionSource, makeConnection } from './connection.ts'
 import type { Item } from './items.ts'
 import { createRestart } from './restart.ts'
 import { createRinging } from './ringing.ts'
-import type { MakeRtc, Rtc } from './rtc.ts'
-import { createSealed, type Sealed } from './sealed.ts'
+import type { Rtc } from './rtc.ts'
+import { createSealed } from './sealed.ts'
+import { createTelling, isRelayed } from './telling.ts'
 import {
   explained,
   type Why,
@@ -25,94 +22,7 @@ import {
   whyPath,
   whyRecovering,
 } from './why.ts'
-import { NO_FACTS, type SaidFacts } from './whyfacts.ts'
-
-/** What every call of an edge shares. */
-export interface CallContext {
-  readonly networkId: Uint8Array
-  readonly identity: Identity
-  readonly boxKeys: KeyPair
-  readonly clock: Clock
-  readonly makeRtc: MakeRtc
-  readonly config: RTCConfiguration
-  readonly wrtc?: object | undefined
-  /** This edge's own presence, for opening signals. */
-  presence(): Presence | undefined
-  send(frame: Uint8Array): void
-  /** By which homes carry what finds no path of its own; without one, none is to. */
-  readonly carrier?: Carrier | undefined
-  /** Whether what is sent goes out at once, and so the peer is heard; without this it does. */
-  isHome?(): boolean
-  /** The key of a topic, by its tag in hex digits, if this edge is in it. */
-  topicKey(tag: string): Uint8Array | undefined
-}
-
-export interface CallEvents {
-  /** An offer came; the call waits for `accept` or `refuse`. */
-  onOffer(call: Call): void
-  onOpen(call: Call, connection: Connection): void
-  /** It is over, before or after it was open. */
-  onEnd(call: Call, error: SignalMeshError): void
-  /** The peer's own attempt to connect has won over this one. */
-  onGlare(call: Call): void
-}
-
-export interface CallOptions {
-  readonly connection: Uint8Array
-  readonly initiator: boolean
-  readonly presence: Presence
-  /** Known to the initiator; learnt from the offer by the other. */
-  readonly tag?: Uint8Array
-  readonly topicKey?: Uint8Array
-  readonly topic?: string
-  readonly metadata?: Uint8Array
-}
-
-export interface Call {
-  /** The connection id as hex digits. */
-  readonly id: string
-  readonly peer: PeerId
-  readonly initiator: boolean
-  readonly sealed: Sealed
-  /** The topic's tag as hex digits; empty while it is not known. */
-  readonly tag: string
-  readonly metadata: Uint8Array
-  readonly connection: Connection | undefined
-  /** The connection once it is open; rejects when the call ends without one. Never goes unhandled. */
-  readonly opened: Promise<Connection>
-  /** Aborted when the call is over. */
-  readonly signal: AbortSignal
-  /** Whether it has reached the peer, which has yet to take it. */
-  readonly isRinging: boolean
-  /** What a node said of the attempt, which goes on. */
-  noteWord(code: ErrorCode): void
-  /** The error with its cause. */
-  explain(error: SignalMeshError): SignalMeshError
-  /** Sends again what is under way: there is a new home. */
-  resend(): void
-  /** The network may be another one: a path is worth another look. */
-  woken(): void
-  /** Takes a signal of the peer's. */
-  receive(frame: Uint8Array): void
-  /** The mesh cannot reach the peer. */
-  missed(error: SignalMeshError): void
-  /** Whether it was started or refused. */
-  readonly taken: boolean
-  readonly refused: boolean
-  /** Begins to connect: sends the offer, or takes the one that came. Only once. */
-  start(topic: string, streams: readonly MediaStream[]): void
-  addStream(stream: MediaStream): void
-  removeStream(stream: MediaStream): void
-  /** Tells the other side why not, unless it was taken already. */
-  refuse(error: SignalMeshError): void
-  /** Ends it here, without a word to the other side. */
-  drop(): void
-  /** Ends it and tells the other side. */
-  hangUp(error: SignalMeshError): void
-}
-
-/** So often what is seen of the network is looked at; by then browsers have given up all servers. */
-const FACTS_ROUNDS = 4
+import type { SaidFacts } from './whyfacts.ts'
 
 export function createCall(context: CallContext, options: CallOptions, events: CallEvents): Call {
   const { clock } = context
@@ -125,8 +35,6 @@ export function createCall(context: CallContext, options: CallOptions, events: C
   const later: Item[] = []
   const opened = Promise.withResolvers<Connection>()
   opened.promise.catch(() => undefined)
-  let cancelTelling = (): void => {}
-  let toldFacts = ''
   let said: SaidFacts | undefined
   let word: ErrorCode | undefined
   let metadata = options.metadata ?? new Uint8Array(0)
@@ -201,6 +109,14 @@ export function createCall(context: CallContext, options: CallOptions, events: C
     onGone: (error) => hangUp(error),
   })
 
+  const telling = createTelling({
+    clock,
+    facts: () => rtc?.facts(),
+    path: () => source?.connection.path,
+    isHeard: () => !over.signal.aborted && sealed.answered,
+    say: (item) => trySend([item]),
+  })
+
   const phase = (): WhyPhase => {
     if (source) return 'open'
     if (sealed.answered) return 'path'
@@ -228,7 +144,7 @@ export function createCall(context: CallContext, options: CallOptions, events: C
 
   const drop = (): void => {
     over.abort()
-    cancelTelling()
+    telling.stop()
     restart.stop()
     ringing.stop()
     sealed.close()
@@ -312,7 +228,7 @@ export function createCall(context: CallContext, options: CallOptions, events: C
   const hangUp = (error: SignalMeshError): void => {
     if (over.signal.aborted) return
     const bye: Item = { kind: 'bye', reason: error.message }
-    if (sealed.canSend) trySend(isPathless(error) ? [factsItem(true), bye] : [bye])
+    if (sealed.canSend) trySend(isPathless(error) ? [telling.item(true), bye] : [bye])
     end(error)
   }
 
@@ -328,30 +244,6 @@ export function createCall(context: CallContext, options: CallOptions, events: C
   const isPathless = ({ code }: SignalMeshError): boolean =>
     rtc !== undefined && sealed.answered && (code === 'RTC_FAILED' || code === 'TIMEOUT')
 
-  const factsItem = (gaveUp = false): Item => ({
-    kind: 'facts',
-    facts: rtc?.facts() ?? NO_FACTS,
-    gaveUp,
-  })
-
-  /** Who finds a direct path at once has nothing to explain. */
-  const tellFacts = (): void => {
-    if (over.signal.aborted || !sealed.answered) return
-    const item = factsItem()
-    const now = JSON.stringify(item)
-    if (now !== toldFacts) trySend([item])
-    toldFacts = now
-  }
-
-  /** A browser waits long for a server that is silent, so there may be news for a while. */
-  const tellFactsInTime = (rounds = FACTS_ROUNDS): void => {
-    cancelTelling = clock.after(FACTS_AFTER_MS, () => {
-      const path = source?.connection.path
-      if (path === undefined || path === 'turn' || path === 'mesh') tellFacts()
-      if (rounds > 1) tellFactsInTime(rounds - 1)
-    })
-  }
-
   const why = (path: string): Why => {
     const known = evidence()
     if (path === 'closed') return whyFailed(new SignalMeshError('CLOSED', 'closed'), known)
@@ -362,7 +254,7 @@ export function createCall(context: CallContext, options: CallOptions, events: C
     const about = { id: call.peer, topic: began?.topic ?? '', clock, rtc: channel.channel, why }
     source = makeConnection(about, (why) => hangUp(new SignalMeshError('CLOSED', why)))
     const { connection } = source
-    connection.on('path', (path) => (path === 'turn' || path === 'mesh') && tellFacts())
+    connection.on('path', (path) => isRelayed(path) && telling.tell())
     opened.resolve(connection)
     events.onOpen(call, connection)
   }
@@ -467,7 +359,7 @@ export function createCall(context: CallContext, options: CallOptions, events: C
       try {
         began = { topic, streams }
         rtc = makeRtc()
-        tellFactsInTime()
+        telling.begin()
       } catch (cause) {
         const text = `WebRTC does not work here: ${asMeshError(cause).message}`
         giveUp(new SignalMeshError('RTC_FAILED', text, { cause }))

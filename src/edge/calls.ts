@@ -24,7 +24,8 @@ import {
   readControl,
 } from '../signal.ts'
 import { type Attempt, type ConnectRequest, createAttempts, timedOut } from './attempts.ts'
-import { type Call, type CallContext, type CallEvents, createCall } from './call.ts'
+import { createCall } from './call.ts'
+import type { Call, CallContext, CallEvents } from './calltypes.ts'
 import type { Connection } from './connection.ts'
 import { createEnded } from './ended.ts'
 import { report } from './events.ts'

@@ -12,6 +12,7 @@ import { heard } from './heard.ts'
 import { ice } from './ice.ts'
 import { links } from './links.ts'
 import { logs } from './logs.ts'
+import { managing } from './managing.ts'
 import { native } from './native.ts'
 import { nodeTimes } from './node-times.ts'
 import { onTheWay } from './on-the-way.ts'
@@ -64,6 +65,7 @@ export const coreCases: readonly Cases[] = [
   ice,
   sources,
   carry,
+  managing,
 ]
 
 /** Cases of `runtimes/limits.ts`. */

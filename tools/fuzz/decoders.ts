@@ -48,6 +48,7 @@ import {
 import { decodeMuxFrame, encodeMuxFrame } from '../../src/muxframes.ts'
 import { cipherKey, subKey } from '../../src/noise.ts'
 import { decodeAdvert, decodePresence, isAuthentic } from '../../src/records.ts'
+import { decodeReport, isPlain, isSignedByNode, peekReport } from '../../src/report.ts'
 import { answerOnce, createRpc } from '../../src/rpc.ts'
 import {
   checkSignal,
@@ -120,6 +121,17 @@ const decoders: Readonly<Record<string, Decoder>> = {
       const isSame = head.epoch === epoch && head.index === index && head.beat === beat
       must(isSame, 'A look at the head tells something else')
       isSignedByHome(NETWORK, head)
+    },
+  },
+  report: {
+    seeds: [samples.report],
+    decode: (bytes) => {
+      const { node, epoch, number } = peekReport(bytes)
+      const report = decodeReport(bytes)
+      const isSame = report.node === node && report.epoch === epoch && report.number === number
+      must(isSame, 'A look at the report tells something else')
+      must(isPlain(report.name + report.version + report.runtime), 'A text that cannot be shown')
+      isSignedByNode(NETWORK, report)
     },
   },
   charge: {

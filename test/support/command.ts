@@ -1,0 +1,55 @@
+/** Commands of the program, run within a test: what they print, and how they end. */
+
+import { readFile } from 'node:fs/promises'
+import { commandOf } from '../../runtimes/commands.ts'
+import type { Host } from '../../runtimes/host.ts'
+import type { Runtime } from '../../src/runtime.ts'
+
+export interface Ran {
+  /** Undefined if it has thrown. */
+  readonly code: number | undefined
+  readonly out: string
+  readonly err: string
+  readonly error: Error | undefined
+}
+
+/** Runs one to its end. */
+export async function runCommand(
+  runtime: Runtime,
+  argv: readonly string[],
+  more: Partial<Host> = {},
+): Promise<Ran> {
+  const said = { out: '', err: '' }
+  const host: Host = {
+    ...hostOf(argv.slice(1)),
+    out: (text) => {
+      said.out += text
+    },
+    err: (text) => {
+      said.err += text
+    },
+    ...more,
+  }
+  try {
+    const code = await commandOf(argv)?.(runtime, host)
+    return { ...said, code, error: undefined }
+  } catch (error) {
+    return { ...said, code: undefined, error: error as Error }
+  }
+}
+
+/** A host without a process around it. */
+export function hostOf(argv: readonly string[]): Host {
+  return {
+    argv,
+    env: {},
+    about: { name: 'signal-mesh', version: '0.0.0' },
+    out: () => {},
+    err: () => {},
+    exit: () => {},
+    onStop: () => {},
+    readText: (path) => readFile(path, 'utf8'),
+    readBuild: async () => new Map(),
+    lanAddresses: () => [],
+  }
+}
