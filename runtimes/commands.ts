@@ -25,6 +25,14 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     about: 'Starts a node on each runtime, and prints links to a chat on them',
     load: async () => (await import('./command-testnet.ts')).demo,
   },
+  status: {
+    about: 'Shows the mesh as a table: status [URL] [--watch]',
+    load: async () => (await import('./status.ts')).status,
+  },
+  topic: {
+    about: 'Follows who comes to a topic and who leaves it: topic NAME [URL]',
+    load: async () => (await import('./command-topic.ts')).topic,
+  },
   keygen: {
     about: 'Makes the identity of a node, and prints its NodeId',
     load: async () => (await import('./command-keygen.ts')).keygen,

@@ -9,6 +9,8 @@ export const MAX_HEADER_BYTES: number = 16 * KIB
 export const MAX_HEADERS = 100
 /** Body of a request, which nothing here reads; who sends more is told so. */
 export const MAX_BODY_BYTES: number = 1024 * KIB
+/** What a node tells of the whole mesh to a command: thousands of nodes, each with all its links. */
+export const MAX_VIEW_BYTES: number = 32 * 1024 * KIB
 /** What Bun queues on one socket before it drops frames: far above where a node closes it. */
 export const MAX_BACKLOG_BYTES: number = 64 * 1024 * KIB
 /** A request's headers must be there by then: slow senders do not hold sockets. */

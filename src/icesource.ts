@@ -53,6 +53,8 @@ export interface Stuns {
   /** Probes neighbours whose time has come. */
   sweep(): void
   offer(): IceOffer
+  /** Whether the STUN of this neighbour answers; undefined until it was tried. */
+  answers(node: NodeId): boolean | undefined
   /** Its port is about to be closed. */
   close(): void
   readonly at: string | undefined
@@ -63,6 +65,8 @@ interface Probed {
   /** The transaction that is not answered yet. */
   id: string | undefined
   alive: boolean
+  /** Whether a try of it has come to its end. */
+  tried: boolean
   waitMs: number
   nextAtMs: number
 }
@@ -96,6 +100,7 @@ export function createStuns({ clock, directory, neighbours }: StunsOptions): Stu
       if (entry.id !== asked) return
       entry.id = undefined
       entry.alive = false
+      entry.tried = true
       entry.waitMs = Math.min(2 * entry.waitMs, STUN_PROBE_MAX_MS)
       entry.nextAtMs = clock.monotonicMs() + entry.waitMs
     })
@@ -106,6 +111,7 @@ export function createStuns({ clock, directory, neighbours }: StunsOptions): Stu
       if (entry.id !== id || !isSame(entry.place, from)) continue
       entry.id = undefined
       entry.alive = true
+      entry.tried = true
       entry.waitMs = STUN_PROBE_MS
       entry.nextAtMs = clock.monotonicMs() + STUN_PROBE_MS
     }
@@ -145,6 +151,10 @@ export function createStuns({ clock, directory, neighbours }: StunsOptions): Stu
     close: () => {
       port = undefined
     },
+    answers: (node) => {
+      const entry = probed.get(node)
+      return entry?.tried ? entry.alive : undefined
+    },
     offer: () => {
       const alive = [...probed.values()].filter((one) => one.alive)
       const others = shuffled(alive.map(({ place }) => textOf(place)))
@@ -165,7 +175,7 @@ export function joined(a: IceOffer, b: IceOffer): IceOffer {
 }
 
 function unprobed(place: UdpAddress): Probed {
-  return { place, id: undefined, alive: false, waitMs: STUN_PROBE_MS, nextAtMs: 0 }
+  return { place, id: undefined, alive: false, tried: false, waitMs: STUN_PROBE_MS, nextAtMs: 0 }
 }
 
 function isSame(a: UdpAddress, b: UdpAddress): boolean {

@@ -84,6 +84,7 @@ export interface ManageOptions {
   readonly expectsOthers: boolean
   own(): OwnFacts
   edges(limit: number): readonly EdgeAtHome[]
+  stunAnswers?(node: NodeId): boolean | undefined
   /** What is used of bounds that only the node knows of. */
   used(): { readonly standbys: number; readonly carries: number }
   refusals(): ReadonlyMap<ErrorCode, number>
@@ -156,7 +157,11 @@ export function createManage(options: ManageOptions): Manage {
     const atMs = clock.nowMs()
     happenings.observe(atMs)
     const isLinked = neighbours.has
-    const { totals, nodes } = drawMesh({ self, directory, reports, isLinked }, atMs)
+    const { stunAnswers } = options
+    const { totals, nodes } = drawMesh(
+      { self, directory, reports, isLinked, ...(stunAnswers && { stunAnswers }) },
+      atMs,
+    )
     const { events } = happenings
     return { network, protocolVersion: PROTOCOL_VERSION, self, atMs, totals, nodes, events }
   }

@@ -54,6 +54,8 @@ export interface NodeView {
   readonly edges: number
   readonly urls: readonly string[]
   readonly stunAt?: string
+  /** Whether that answers the node that answers here; missing where it has not tried it. */
+  readonly stunAnswers?: boolean
   /** The name of its runtime, as its head says. */
   readonly runtime?: string
   /** Nodes of which its head says that they lead to it. */
@@ -136,6 +138,7 @@ export interface ViewOptions {
   readonly directory: Directory
   readonly reports: Pick<Reports, 'of'>
   isLinked(node: NodeId): boolean
+  stunAnswers?(node: NodeId): boolean | undefined
 }
 
 /** Draws nodes and totals from what is known now. */
@@ -148,7 +151,7 @@ export function drawMesh(options: ViewOptions, nowMs: number): Pick<MeshView, 't
 }
 
 function nodeView(
-  { self, directory, reports, isLinked }: ViewOptions,
+  { self, directory, reports, isLinked, stunAnswers }: ViewOptions,
   home: HomeState,
   byShort: ReadonlyMap<string, NodeId>,
   nowMs: number,
@@ -157,6 +160,7 @@ function nodeView(
   const heardMsAgo = directory.monotonicMs(nowMs) - home.heardAtMs
   const isSelf = id === self
   const kept = reports.of(id)
+  const answers = stunAnswers?.(id)
   return {
     id,
     isSelf,
@@ -169,6 +173,7 @@ function nodeView(
     edges: home.claims.size,
     urls: contact.urls,
     ...(contact.stunAt !== undefined && { stunAt: contact.stunAt }),
+    ...(answers !== undefined && { stunAnswers: answers }),
     ...(contact.runtime !== undefined && { runtime: contact.runtime }),
     vias: contact.vias,
     ...(kept && { report: reportView(kept, byShort) }),

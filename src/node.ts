@@ -304,6 +304,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
       signals: { ...forward.counters, failed: failedOf(forward.refusals) },
     }),
     edges: edges.list,
+    stunAnswers: stuns.answers,
     used: () => ({ standbys: edges.standbys, carries: carry.counters.pairs }),
     refusals: () => forward.refusals,
   })

@@ -53,3 +53,14 @@ export function hostOf(argv: readonly string[]): Host {
     lanAddresses: () => [],
   }
 }
+
+/** The adapter of the runtime that runs the test. */
+export async function ownRuntime(): Promise<Runtime> {
+  const { runtime } =
+    'Deno' in globalThis
+      ? await import('../../runtimes/deno.ts')
+      : 'Bun' in globalThis
+        ? await import('../../runtimes/bun.ts')
+        : await import('../../runtimes/node.ts')
+  return runtime
+}
