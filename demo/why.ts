@@ -52,7 +52,8 @@ function factsText(facts: NetFacts | undefined): string {
   const servers = [`STUN ${answered(stun)}`, `TURN ${answered(turn)}`]
   if (turn.codes.length > 0) servers.push(`refused with ${turn.codes.join(', ')}`)
   if (facts.relayOnly) servers.push('relays alone allowed')
-  return [UDP[facts.udp], MAPPINGS[facts.mapping], 'filter not known', ...servers].join(' · ')
+  const ip = facts.ipVersions.map((version) => `IPv${version}`).join(' and ') || 'IP not known'
+  return [ip, UDP[facts.udp], MAPPINGS[facts.mapping], 'filter not known', ...servers].join(' · ')
 }
 
 function answered({ asked, failed }: NetFacts['stun']): string {

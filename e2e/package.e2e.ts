@@ -1,7 +1,8 @@
 /** The package as npm gives it, in a project of its own: what is in it, that it runs, and that its types hold. */
 
 import { execFileSync, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join, normalize } from 'node:path'
 import about from '../package.json' with { type: 'json' }
 import { assert, note, suite } from '../test/harness/suite.ts'
@@ -15,6 +16,9 @@ import {
 } from './support/project.ts'
 
 const ROOT = join(import.meta.dirname, '..')
+/** The oldest Node that it may run on, by `engines`. */
+const FLOOR = '22.18.0'
+const FLOOR_PACKAGE = `node-${process.platform}-${process.arch}`
 const SERVED = ['/health', '/edge.min.js', '/edge.js', '/', '/examples/chat.html', '/source.tgz']
 
 const test = suite('package', { timeoutMs: 60_000 })
@@ -97,6 +101,23 @@ test('holds the programs that a node starts', () => {
     programs.filter((path) => !packed.paths.includes(path)),
     [],
   )
+})
+
+test(`runs on Node ${FLOOR}: every subpath, a node, and the whole conformance suite`, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'mesh-node-'))
+  try {
+    const wanted = `${FLOOR_PACKAGE}@${FLOOR}`
+    run(['npm'], ['install', '--no-save', '--no-audit', '--no-fund', '--prefix', folder, wanted])
+    const node = join(folder, 'node_modules', FLOOR_PACKAGE, 'bin/node')
+    assert.is(run([node], ['--version']).trim(), `v${FLOOR}`)
+    project.write('import.mjs', IMPORT_ALL)
+    assert.match(run([node], ['import.mjs']), /^\.: .*createNode/m)
+    project.write('conformance.mjs', CONFORMANCE)
+    assert.match(run([node], ['conformance.mjs']), /Total: +(\d+)\s+Passed: +\1\s/)
+    assert.match(run([node], ['mod.ts', '--version'], ROOT), about.version)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 })
 
 test('brings no runtime and no browser with it', () => {
@@ -256,6 +277,12 @@ function App() {
   return createElement('p', null, state + ', ' + useRoom(edge, 'topic').state)
 }
 console.log(renderToString(createElement(App)))
+`
+
+const CONFORMANCE = `
+import { runtime } from './node_modules/${about.name}/dist/npm/runtimes/node.js'
+import { conformance } from '${about.name}/conformance'
+conformance(runtime)
 `
 
 const USE_TYPES = `

@@ -8,7 +8,7 @@ import type { Host } from './host.ts'
 const LEAST_CHARS = 16
 
 /** @throws SignalMeshError `BAD_CONFIG` for a file that cannot be read, or a token that could be guessed */
-export async function readAdminToken(
+export async function adminTokenFrom(
   { adminTokenFile: path }: Pick<Config, 'adminTokenFile'>,
   host: Pick<Host, 'readText'>,
 ): Promise<string | undefined> {

@@ -33,6 +33,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     about: 'Follows who comes to a topic and who leaves it: topic NAME [URL]',
     load: async () => (await import('./command-topic.ts')).topic,
   },
+  doctor: {
+    about: 'Looks at DHT, UDP, STUN, relays, clock and TLS, and says what to do',
+    load: async () => (await import('./doctor.ts')).doctor,
+  },
   keygen: {
     about: 'Makes the identity of a node, and prints its NodeId',
     load: async () => (await import('./command-keygen.ts')).keygen,

@@ -3,6 +3,8 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { UpgradeInfo } from '../src/runtime.ts'
+import type { Answers } from './answers.ts'
+import { plain } from './pages.ts'
 
 /** The request without its body, which nothing here reads; undefined if it makes no sense. */
 export function requestOf(message: IncomingMessage, scheme: 'http' | 'https'): Request | undefined {
@@ -29,8 +31,18 @@ export function infoOf(message: IncomingMessage): UpgradeInfo {
 }
 
 /** Writes the answer; to HEAD without its body. */
-export async function answer(out: ServerResponse, response: Response): Promise<void> {
-  const body = new Uint8Array(await response.arrayBuffer())
+export async function answer(
+  out: ServerResponse,
+  response: Response,
+  answers: Answers,
+): Promise<void> {
+  const body = await answers.read(response)
+  if (!answers.admit(out, body.byteLength)) {
+    const busy = plain(503, 'Too much is read here at once')
+    out.writeHead(busy.status, { ...Object.fromEntries(busy.headers), 'retry-after': '10' })
+    out.end(await busy.text())
+    return
+  }
   const headers = Object.fromEntries(response.headers)
   if (response.status !== 304) headers['content-length'] = String(body.byteLength)
   out.writeHead(response.status, headers)

@@ -55,7 +55,7 @@ export function openLan(
   open: () => Mdns = multicastDns as unknown as () => Mdns,
 ): Lan {
   const { selves, port, log, clock = systemClock } = options
-  const heard = new Map<string, { readonly peer: FoundPeer; readonly atMs: number }>()
+  const heard = new Map<string, Heard>()
   const mdns = open()
   let answeredAtMs = Number.NEGATIVE_INFINITY
   let hasFailed = false
@@ -79,8 +79,10 @@ export function openLan(
   const tell = (): void => {
     const nowMs = clock.monotonicMs()
     for (const [key, { atMs }] of heard) if (nowMs - atMs >= LAN_GONE_MS) heard.delete(key)
-    // Those heard of first stay, so that links do.
-    const peers = [...heard.values()].slice(0, MAX_TAKEN).map(({ peer }) => peer)
+    // Those heard of first stay, so that links do; but one machine may say that it is many.
+    const peers = inTurn([...heard.values()].map((one) => [one, one.address]))
+      .slice(0, MAX_TAKEN)
+      .map(({ peer }) => peer)
     const text = JSON.stringify(peers)
     if (text === said) return
     said = text
@@ -105,8 +107,11 @@ export function openLan(
       if (selves.some(({ node }) => node === peer.node)) continue
       if (!selves.some(({ network }) => network === peer.network)) continue
       const key = `${peer.network} ${peer.url}`
-      if (!heard.has(key) && heard.size >= MAX_LAN_NODES) continue
-      heard.set(key, { peer, atMs: clock.monotonicMs() })
+      heard.set(key, { peer, address, atMs: clock.monotonicMs() })
+      if (heard.size <= MAX_LAN_NODES) continue
+      // The last of the machine with the most nodes makes room.
+      const over = inTurn([...heard].map(([at, one]) => [at, one.address])).at(-1)
+      if (over !== undefined) heard.delete(over)
     }
     tell()
   })
@@ -122,6 +127,24 @@ export function openLan(
       }).catch((error: unknown) => log.debug('Multicast DNS', { why: whyOf(error) }))
     },
   }
+}
+
+/** Who was heard of, from which machine. */
+interface Heard {
+  readonly peer: FoundPeer
+  readonly address: string
+  readonly atMs: number
+}
+
+/** One of each machine, then the second of each, and so on. */
+function inTurn<Item>(items: readonly (readonly [Item, string])[]): Item[] {
+  const counts = new Map<string, number>()
+  const turns = items.map(([item, address]) => {
+    const turn = counts.get(address) ?? 0
+    counts.set(address, turn + 1)
+    return { item, turn }
+  })
+  return turns.sort((a, b) => a.turn - b.turn).map(({ item }) => item)
 }
 
 /** Whether the address is one of a network to which this machine has an interface. */

@@ -48,15 +48,25 @@ export function lanPeers(
   answers: readonly LanAnswer[],
   address: string,
 ): readonly FoundPeer[] {
-  return answers.flatMap(({ name, type, data }) => {
+  const [places, said] = [byName(answers, 'SRV'), byName(answers, 'TXT')]
+  return [...places].flatMap(([name, { data }]) => {
     const { port } = (data ?? {}) as { readonly port?: unknown }
-    if (type !== 'SRV' || !name.endsWith(`.${service}`)) return []
+    if (!name.endsWith(`.${service}`)) return []
     if (typeof port !== 'number' || port < 1 || port > 65_535) return []
-    const texts = textsOf(answers.find((other) => other.type === 'TXT' && other.name === name))
+    const texts = textsOf(said.get(name))
     const [node = '', network = ''] = [texts.get('id'), texts.get('network')]
     if (![node, network].every((id) => /^[0-9a-f]{64}$/.test(id))) return []
     return [{ url: `http://${address}:${port}`, node, network, isNear: true }]
   })
+}
+
+/** The first of this type under each name: looked for in turn, a packet of thousands would cost millions of looks. */
+function byName(answers: readonly LanAnswer[], type: string): ReadonlyMap<string, LanAnswer> {
+  const found = new Map<string, LanAnswer>()
+  for (const answer of answers) {
+    if (answer.type === type && !found.has(answer.name)) found.set(answer.name, answer)
+  }
+  return found
 }
 
 function textsOf(answer: LanAnswer | undefined): ReadonlyMap<string, string> {

@@ -9,6 +9,12 @@ export const MAX_HEADER_BYTES: number = 16 * KIB
 export const MAX_HEADERS = 100
 /** Body of a request, which nothing here reads; who sends more is told so. */
 export const MAX_BODY_BYTES: number = 1024 * KIB
+/** Answers that wait for who reads them, in all; an address has a fourth. The whole mesh at its bounds is 45 MiB. */
+export const MAX_ANSWERS_BYTES: number = 128 * 1024 * KIB
+/** Answers up to here are not counted, the bundles among them: a socket's own buffer takes them. */
+export const MAX_FREE_ANSWER_BYTES: number = 256 * KIB
+/** An answer has been read by then: the largest page of these takes 20 kbit/s. */
+export const ANSWER_TIMEOUT_MS: number = 120 * SECOND_MS
 /** What a node tells of the whole mesh to a command: thousands of nodes, each with all its links. */
 export const MAX_VIEW_BYTES: number = 32 * 1024 * KIB
 /** What Bun queues on one socket before it drops frames: far above where a node closes it. */

@@ -5,6 +5,7 @@ import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ListenOptions, Running } from '../src/runtime.ts'
+import { type Answers, createAnswers } from './answers.ts'
 import { answer, infoOf, refuseUpgrade, requestOf } from './http.ts'
 import {
   HEADERS_TIMEOUT_MS,
@@ -43,7 +44,8 @@ export const TIMES: Times = {
 export async function listen(options: ListenOptions, times: Times = TIMES): Promise<Running> {
   const server = makeServer(options, times)
   const sockets = webSockets()
-  server.on('request', (message, out) => void respond(options, message, out))
+  const answers = createAnswers()
+  server.on('request', (message, out) => void respond(options, answers, message, out))
   server.on('upgrade', (message, socket, head) => upgrade(options, sockets, message, socket, head))
   await listening(server, options)
   return {
@@ -90,6 +92,7 @@ async function listening(server: Server, { host, port }: ListenOptions): Promise
 
 async function respond(
   options: ListenOptions,
+  answers: Answers,
   message: IncomingMessage,
   out: ServerResponse,
 ): Promise<void> {
@@ -97,7 +100,7 @@ async function respond(
   message.resume()
   const request = requestOf(message, options.tls ? 'https' : 'http')
   try {
-    await answer(out, await responseTo(options, message, request))
+    await answer(out, await responseTo(options, message, request), answers)
     // Nobody waits for the rest of it.
     if (isTooLong(message)) message.socket.destroySoon()
   } catch {

@@ -7,10 +7,10 @@ import type { StunPort } from '../src/icesource.ts'
 import { type Log, withFields } from '../src/log.ts'
 import { type Networks, serveNetworks } from '../src/networks.ts'
 import { storesOf } from '../src/networkstores.ts'
-import { createNode, type MeshNode } from '../src/node.ts'
+import { createNode, type MeshNode, type NodeOptions } from '../src/node.ts'
 import type { RelayHost, Running, Runtime, Store, Swarm, UdpPort } from '../src/runtime.ts'
 import { LINK_PROTOCOL, meshTopic, networkId } from '../src/topic.ts'
-import { readAdminToken } from './admin.ts'
+import { adminTokenFrom } from './admin.ts'
 import type { Config } from './config.ts'
 import type { Host } from './host.ts'
 import { fatalWhenLast } from './lastfatal.ts'
@@ -29,6 +29,8 @@ export interface StartedNode {
   readonly port: number
   /** Where edges and pages reach it; the first is the best one on this machine. */
   readonly urls: readonly string[]
+  /** That of the first network, for a program that embeds it. */
+  readonly node: MeshNode
   /** Whether the identity outlives the process. */
   readonly kept: boolean
   /** Whether the demo page is there to open. */
@@ -44,12 +46,13 @@ export async function startNode(
   host: Host,
   log: Log,
   onFatal: (error: SignalMeshError) => void = () => {},
+  more: Pick<NodeOptions, 'apps'> = {},
 ): Promise<StartedNode> {
   const members = await readMembers(config, host)
   const store = await runtime.openStore(config.data)
   const tls = await readTls(config, host)
   const turn = await turnFrom(config, host)
-  const adminToken = await readAdminToken(config, host)
+  const adminToken = await adminTokenFrom(config, host)
   const load = createLoad()
   const files = await host.readBuild()
   const assets = await makePages(files, host.about)
@@ -78,6 +81,7 @@ export async function startNode(
     const fatal = fatalWhenLast(config.network.length, onFatal)
     for (const [i, network] of config.network.entries()) {
       const node = await createNode({
+        ...more,
         network,
         spoken: config.network,
         runtime,
@@ -163,7 +167,16 @@ export async function startNode(
     })
     const built = files.has('demo/index.html')
     const ids = Object.fromEntries(nodes.map(({ id }, i) => [config.network[i] as string, id]))
-    return { id: first.id, ids, port: running.port, urls, kept: store.kept, built, close }
+    return {
+      id: first.id,
+      ids,
+      node: first,
+      port: running.port,
+      urls,
+      kept: store.kept,
+      built,
+      close,
+    }
   } catch (error) {
     await close()
     throw error

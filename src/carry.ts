@@ -219,13 +219,15 @@ export function createCarry(options: CarryOptions): Carry {
 
   /** One frame of each in turn, for as long as one of them can go. */
   const pump = (): void => {
-    let isMoving = true
-    while (isMoving) {
-      isMoving = false
-      for (const [key, { slot, way }] of [...waiting]) {
-        if (slot[way].frames.size === 0) waiting.delete(key)
-        else if (sendOne(slot, way)) isMoving = true
-      }
+    let moving = [...waiting]
+    // Who cannot now is not looked at again in this turn: many that wait would cost all others their time.
+    while (moving.length > 0) {
+      moving = moving.filter(([key, one]) => {
+        if (waiting.get(key) !== one) return false
+        if (one.slot[one.way].frames.size > 0) return sendOne(one.slot, one.way)
+        waiting.delete(key)
+        return false
+      })
     }
     if (waiting.size > 0) cancelTimer ??= clock.after(CARRY_TURN_MS, onTimer)
   }

@@ -18,6 +18,7 @@ export const FLAG_WORD = 1
 /** In the first byte of a node's features; the second stands in its card alone, for edges are told nothing of it. */
 const FEATURE_CARRIES = 1
 const FEATURE_REPORTS = 2
+const FEATURE_APPS = 4
 
 /** The features of a node, in its hello and its card. */
 export function featuresOf(carries: boolean): Uint8Array {
@@ -26,12 +27,15 @@ export function featuresOf(carries: boolean): Uint8Array {
   return features
 }
 
-/** Those in its card: this version takes reports. */
-export function cardFeatures(carries: boolean): Uint8Array {
+/** Those in its card: this version takes reports, and frames of applications where that is on. */
+export function cardFeatures(carries: boolean, apps: boolean): Uint8Array {
   const features = featuresOf(carries)
-  features[0] = (features[0] as number) | FEATURE_REPORTS
+  features[0] = (features[0] as number) | FEATURE_REPORTS | (apps ? FEATURE_APPS : 0)
   return features
 }
+
+export const takesApps = (features: Uint8Array): boolean =>
+  ((features[0] as number) & FEATURE_APPS) !== 0
 
 export const takesReports = (features: Uint8Array): boolean =>
   ((features[0] as number) & FEATURE_REPORTS) !== 0

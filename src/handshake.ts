@@ -1,7 +1,7 @@
 /** The handshake of a mesh link: Noise XX that proves both NodeIds, then every frame under its keys. */
 
 import { reader, toHex, writer } from './bytes.ts'
-import { cardFeatures, doesCarry, takesReports } from './carryframes.ts'
+import { cardFeatures, doesCarry, takesApps, takesReports } from './carryframes.ts'
 import type { Clock } from './clock.ts'
 import { KEY_BYTES, type KeyPair, SIGNATURE_BYTES, sign, verify } from './crypto.ts'
 import { asMeshError, SignalMeshError } from './errors.ts'
@@ -28,6 +28,8 @@ export interface SecureLink {
   readonly carries: boolean
   /** Whether it takes reports of nodes on themselves. */
   readonly reports: boolean
+  /** Whether it takes frames of applications. */
+  readonly apps: boolean
 }
 
 export interface SecureLinkOptions {
@@ -41,10 +43,12 @@ export interface SecureLinkOptions {
   readonly clock: Clock
   /** Whether this node carries between edges. */
   readonly carries?: boolean
+  /** Whether this node takes frames of applications. */
+  readonly apps?: boolean
 }
 
 /** What the other side has shown of itself. */
-type Shown = Pick<SecureLink, 'remote' | 'carries' | 'reports'>
+type Shown = Pick<SecureLink, 'remote' | 'carries' | 'reports' | 'apps'>
 
 const FEATURE_BYTES = 8
 
@@ -99,7 +103,7 @@ function nodeCard(options: SecureLinkOptions): Uint8Array {
   return writer()
     .bytes(options.identity.keys.publicKey)
     .bytes(sign('link', options.networkId, body, options.identity.keys))
-    .bytes(cardFeatures(options.carries ?? false))
+    .bytes(cardFeatures(options.carries ?? false, options.apps ?? false))
     .done()
 }
 
@@ -121,7 +125,12 @@ function readCard(handshake: Handshake, card: Uint8Array, options: SecureLinkOpt
     const text = `There is node ${remote}, not ${options.wanted}`
     throw new SignalMeshError('REFUSED', text, { evidence: nodeKey.slice() })
   }
-  return { remote, carries: doesCarry(features), reports: takesReports(features) }
+  return {
+    remote,
+    carries: doesCarry(features),
+    reports: takesReports(features),
+    apps: takesApps(features),
+  }
 }
 
 function cardBody(nodeKey: Uint8Array, boxKey: Uint8Array): Uint8Array {

@@ -39,6 +39,12 @@ export const MAX_MESSAGE_BYTES: number = 16 * KIB * KIB
 export const CHANNEL_PART_BYTES: number = 16 * KIB
 /** Largest frame that homes carry between two edges: a part of a message, sealed, behind its header. */
 export const MAX_CARRIED_BYTES: number = CHANNEL_PART_BYTES + KIB
+/** Largest frame of an application between nodes: a part of a message behind its header, as of one that is carried. */
+export const MAX_APP_FRAME_BYTES: number = CHANNEL_PART_BYTES + KIB
+/** Largest message of an application between nodes: 256 KiB of a stream take up to 1 MiB as Moleculer's JSON. */
+export const MAX_APP_MESSAGE_BYTES: number = 2 * KIB * KIB
+/** Longest name of an application between nodes: `MOL-` and a namespace of Moleculer's. */
+export const MAX_APP_NAME_BYTES = 64
 /** Longest topic or network name; room for any path or sentence. */
 export const MAX_NAME_BYTES: number = 1 * KIB
 /** Most bytes that an application says along with a call: a name, a picture's address, a token. */
@@ -355,6 +361,11 @@ export const CARRY_ADDRESS_DAY_MINUTES: number =
 /** Of all pairs together: as many as there may be at once, all day. */
 export const CARRY_DAY_MINUTES: number = MAX_CARRIES * 24 * 60
 
+/** Bytes per second of applications to one neighbour, who takes twice that: two thirds of a 100 Mbit/s line. */
+export const APP_BYTES_PER_SECOND: number = 8 * 1024 * KIB
+/** And at once: a second of that. */
+export const APP_BYTES_BURST: number = APP_BYTES_PER_SECOND
+
 /** Bytes of gossip per second from one neighbour; a mesh of a million edges makes about a quarter of that. */
 export const GOSSIP_BYTES_PER_SECOND: number = 1024 * KIB
 /** And at once: what a mesh says in a few seconds in which the link was busy. */
@@ -426,6 +437,9 @@ export const MAX_KEPT_PACKETS_BYTES: number = 4 * 1024 * KIB
 export const MAX_GATHERED_BYTES: number = MAX_BYTES_PER_HOME
 /** Bytes of all signals that wait for links to be dialled. */
 export const MAX_WAITING_BYTES: number = 8 * 1024 * KIB
+
+/** Bytes of an application's messages that wait for one neighbour: four of the largest. */
+export const MAX_APP_QUEUE_BYTES: number = 4 * MAX_APP_MESSAGE_BYTES
 
 /** What a peer may send ahead of what is read: 20 MB/s over 100 ms, and 8,000 empty messages. */
 export const CHANNEL_WINDOW_BYTES: number = 2 * KIB * KIB
@@ -555,6 +569,11 @@ export const STUN_ANSWER_MS: number = 3 * SECOND_MS
 export const ICE_REFRESH_MS: number = 1 * HOUR_MS
 /** Credentials of a TURN server are good for this long: who copies them has little of them. */
 export const TURN_TTL_MS: number = 10 * MINUTE_MS
+/**
+ * While it knows fewer than two STUN servers, which cannot show a mapping, an edge asks after this long, and after
+ * twice as long each time: a node that has just started learns of others' within a heartbeat of 10 s.
+ */
+export const ICE_FEW_MS: number = 5 * SECOND_MS
 /** And never sooner than this, whatever the home says. */
 export const ICE_AGAIN_MS: number = 1 * MINUTE_MS
 /** Longest time for which servers for ICE may be good: a day is beyond any need. */

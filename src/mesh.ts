@@ -42,6 +42,10 @@ export interface MeshOptions {
   onSignal(frame: Uint8Array, from: NodeId): void
   /** Takes what is carried for an edge here; without this one the node carries nothing. */
   onCarry?(frame: Uint8Array, from: NodeId): void
+  /** Takes a frame of an application; without this one the node takes none. */
+  onApp?(frame: Uint8Array, from: NodeId): void
+  /** Another link to the node has taken the place of the one before. */
+  onReplaced?(node: NodeId): void
   /** What this node reports of itself; without it nothing. */
   report?(): Omit<ReportFields, 'epoch' | 'number'>
   /** A node was refused as a neighbour or home. */
@@ -210,6 +214,8 @@ export function createMesh(options: MeshOptions): Mesh {
     onTree: gossip.receiveWord,
     onSignal: options.onSignal,
     ...(options.onCarry && { onCarry: options.onCarry }),
+    ...(options.onApp && { onApp: options.onApp }),
+    ...(options.onReplaced && { onReplaced: options.onReplaced }),
     onReport: (frame, from) => reports.receive(frame, from),
     onUp: (id) => {
       gossip.setNeighbours(neighbours.ids)

@@ -35,6 +35,7 @@ export const FRAME = {
   carry: 12,
   carryEnd: 13,
   report: 14,
+  app: 15,
 } as const
 
 export const PING: Uint8Array = Uint8Array.of(FRAME.ping)

@@ -30,6 +30,10 @@ export interface NeighboursOptions {
   onCarry?(frame: Uint8Array, from: NodeId): void
   /** Takes a report of a node on itself. */
   onReport?(frame: Uint8Array, from: NodeId): void
+  /** Takes a frame of an application; without this one the node takes none. */
+  onApp?(frame: Uint8Array, from: NodeId): void
+  /** Another link to the node has taken the place of the one before. */
+  onReplaced?(id: NodeId): void
   onUp(id: NodeId): void
   /** `goodbye` is the code with which the node itself ended the link, if it did. */
   onDown(id: NodeId, goodbye: ErrorCode | undefined): void
@@ -45,6 +49,8 @@ export interface Neighbours {
   carryWaitingBytes(id: NodeId): number | undefined
   /** Whether the node takes reports of nodes on themselves. */
   takesReports(id: NodeId): boolean
+  /** Bytes that wait on the link to a node that takes frames of applications; undefined where there is none. */
+  appWaitingBytes(id: NodeId): number | undefined
   /** Measures anew how long each link takes. */
   probe(): void
   /**
@@ -127,7 +133,7 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
     if (!existing) {
       log.info('Linked to node', { node: remote, initiator: secure.initiator })
       options.onUp(remote)
-    }
+    } else options.onReplaced?.(remote)
   }
 
   const lost = (neighbour: Neighbour, reason: string): void => {
@@ -149,6 +155,7 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       else if (frame[0] === FRAME.gossip) options.onGossip(frame.subarray(1), remote)
       else if (frame[0] === FRAME.tree) options.onTree(frame, remote)
       else if (frame[0] === FRAME.report && options.onReport) options.onReport(frame, remote)
+      else if (frame[0] === FRAME.app && options.onApp) options.onApp(frame, remote)
       else if (frame[0] === FRAME.rpc) neighbour.rpc.receive(frame)
       else if (frame[0] === FRAME.bye) {
         neighbour.goodbye = decodeBye(frame).code
@@ -173,6 +180,10 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
     carryWaitingBytes: (id) => {
       const secure = neighbours.get(id)?.secure
       return secure?.carries ? secure.link.bufferedBytes : undefined
+    },
+    appWaitingBytes: (id) => {
+      const secure = neighbours.get(id)?.secure
+      return options.onApp && secure?.apps ? secure.link.bufferedBytes : undefined
     },
     linkOf: (id) => {
       const neighbour = neighbours.get(id)
@@ -201,7 +212,9 @@ export function createNeighbours(options: NeighboursOptions): Neighbours {
       try {
         const { initiator, wanted } = info
         const carries = options.onCarry !== undefined
-        const secure = await secureLink(raw, { ...options, boxKeys, initiator, wanted, carries })
+        const apps = options.onApp !== undefined
+        const shown = { boxKeys, initiator, wanted, carries, apps }
+        const secure = await secureLink(raw, { ...options, ...shown })
         take(secure, info)
         return secure.remote
       } catch (error) {

@@ -2,6 +2,7 @@
 
 import type { Members } from './admission.ts'
 import { type Anchor, loadAnchors } from './anchors.ts'
+import { type AppCounters, type AppHandlers, type AppPort, createApps } from './apps.ts'
 import { acceptsAuthority, authorityOf, insideUrl, mayDial } from './authority.ts'
 import { toHex } from './bytes.ts'
 import { type CarryCounters, type CarrySettings, createCarry } from './carry.ts'
@@ -83,6 +84,8 @@ export interface NodeOptions {
   readonly turn?: TurnOptions
   /** What it carries between edges that have no path of their own; default: on, within the caps of src/limits.ts. */
   readonly carry?: CarrySettings
+  /** Whether applications beside the node may send each other messages over its links; default: they may not. */
+  readonly apps?: boolean
   /** Static files: the demo page, the edge bundle, the source offer. */
   readonly assets?: (path: string) => Response | undefined
   /** The node has stopped by itself and says why: `DUPLICATE_NODE`. */
@@ -127,6 +130,13 @@ export interface MeshNode {
   readonly id: NodeId
   fetch(request: Request, info: UpgradeInfo): Response | Promise<Response>
   upgrade(request: Request, info: UpgradeInfo): Response | ((link: Link) => void)
+  /**
+   * Opens a place for an application, to which the same application at linked nodes sends messages.
+   * @throws SignalMeshError `BAD_ARGUMENT` if the node was made without `apps`, or for the name
+   */
+  openApp(name: string, handlers: AppHandlers): AppPort
+  /** Messages of applications, and parts that nobody took. */
+  readonly appCounters: AppCounters
   /** Takes a raw link to another node. */
   addLink(link: Link, info: MeshLinkInfo): void
   /** Lets the node dial others on demand. */
@@ -188,13 +198,20 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     }),
     onSignal: (frame, from) => forward.fromNode(frame, from),
     ...(options.carry?.on !== false && { onCarry: (frame, from) => carry.fromNode(frame, from) }),
+    ...(options.apps && { onApp: (frame, from) => apps.receive(frame, from) }),
+    onReplaced: (node) => {
+      apps.unlinked(node)
+      apps.linked(node)
+    },
     report: () => manage.report(),
     onRefused: (node, code) => manage.refused(node, code),
     onLinked: (node) => {
       forward.linked(node)
       stuns.linked()
+      apps.linked(node)
     },
     onUnlinked: (node) => {
+      apps.unlinked(node)
       if (!stopping) forward.unlinked(node)
     },
     onEpoch: (next) => {
@@ -239,6 +256,13 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     homeOf: (peer) => forward.homeOf(peer),
     reach: (home, session) => forward.reach(home, session.peer, session.remoteAddress),
     waitingBytes: mesh.neighbours.carryWaitingBytes,
+    send: mesh.neighbours.send,
+  })
+  const apps = createApps({
+    clock,
+    nodes: () =>
+      mesh.neighbours.ids.filter((id) => mesh.neighbours.appWaitingBytes(id) !== undefined),
+    waitingBytes: mesh.neighbours.appWaitingBytes,
     send: mesh.neighbours.send,
   })
   const edges = createEdges({
@@ -350,6 +374,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     edges.close(bye)
     carry.close()
     mesh.close(bye)
+    apps.close()
   }
 
   const { spoken = [options.network] } = options
@@ -416,6 +441,11 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
         return new Response(`${asMeshError(error).message}\n`, { status: 400 })
       }
     },
+    openApp: (name, handlers) => {
+      if (options.apps) return apps.open(name, handlers)
+      throw new SignalMeshError('BAD_ARGUMENT', 'Make the node with `apps: true` for applications')
+    },
+    appCounters: apps.counters,
     addLink: (link, info) => void mesh.neighbours.add(link, info),
     useSwarm: (joined) => {
       swarm = joined

@@ -79,30 +79,34 @@ function readRecord(item: unknown, nowMs: number): MeshRecord | undefined {
 }
 
 /** Attributes by their keys; lists may hold nulls. */
-function fieldsOf(attributes: readonly unknown[]): Fields {
+function fieldsOf(attributes: readonly unknown[], isInMap = false): Fields {
   const entries = attributes.flatMap((item): [string, unknown][] => {
     const { key, value } = objectOf(item) ?? {}
-    return typeof key === 'string' ? [[key, plainValue(value)]] : []
+    return typeof key === 'string' ? [[key, plainValue(value, isInMap)]] : []
   })
   return Object.fromEntries(entries)
 }
 
 /** A value of either dialect; `undefined` for one that is null or of no use here. */
-function plainValue(value: unknown): unknown {
+function plainValue(value: unknown, isInMap: boolean): unknown {
   const { string, boolean, int, float, json, map } = objectOf(value) ?? {}
   if (typeof string === 'string') return string.length <= MAX_RECORD_TEXT_BYTES ? string : null
   if (typeof json === 'string') {
     return json.length <= MAX_RECORD_TEXT_BYTES ? objectOf(jsonOf(json)) : null
   }
-  if (Array.isArray(map)) return map.length <= MAX_RECORD_ATTRIBUTES ? fieldsOf(map) : null
+  // No map in a map is asked for, and many of them would fill the stack.
+  if (Array.isArray(map)) {
+    return !isInMap && map.length <= MAX_RECORD_ATTRIBUTES ? fieldsOf(map, true) : null
+  }
   return boolean ?? int ?? float ?? undefined
 }
 
 /** Times as Go writes them: with nanoseconds, and without a zone where it is UTC. */
 function isOver(time: unknown, nowMs: number): boolean {
   if (time === undefined || time === null || time === '') return false
+  if (typeof time !== 'string') return true
   const match = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)? ?(Z|[+-]\d\d:?\d\d)?/.exec(
-    `${time}`,
+    time,
   )
   const zone = (match?.[3] ?? 'Z').replace(/^(...)(\d\d)$/, '$1:$2')
   const atMs = match ? Date.parse(`${match[1]}T${match[2]}${zone}`) : Number.NaN

@@ -34,7 +34,8 @@ export function txtName(domain: string): string {
 /** The record of these fields; `undefined` if one of them is wrong, or none is there. */
 export function recordOf(fields: Readonly<Record<string, unknown>>): MeshRecord | undefined {
   const { url, bootstrap, relay, node, network } = fields
-  if (relay !== undefined && !/^(true|false)$/.test(String(relay))) return undefined
+  const lends = relay === true || relay === 'true'
+  if (relay !== undefined && !lends && relay !== false && relay !== 'false') return undefined
   if (url !== undefined && !isNodeUrl(url)) return undefined
   if (bootstrap !== undefined && !isHostPort(bootstrap)) return undefined
   if (node !== undefined && !isKey(node)) return undefined
@@ -43,7 +44,7 @@ export function recordOf(fields: Readonly<Record<string, unknown>>): MeshRecord 
   return {
     ...(url !== undefined && { url: url.replace(/^ws/i, 'http') }),
     ...(bootstrap !== undefined && { bootstrap }),
-    ...(url !== undefined && String(relay) === 'true' && { relay: true as const }),
+    ...(url !== undefined && lends && { relay: true as const }),
     ...(node !== undefined && { node: node.toLowerCase() }),
     ...(network !== undefined && { network: network.toLowerCase() }),
   }

@@ -3,6 +3,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { parseConfig } from '../runtimes/config.ts'
+import { MAX_VIEW_BYTES } from '../runtimes/limits.ts'
 import { nodeUrl } from '../runtimes/nodeurl.ts'
 import { startNode } from '../runtimes/start.ts'
 import { healthStatus, meshStatus } from '../runtimes/statusview.ts'
@@ -49,6 +50,12 @@ test('status says who does not answer, and what is no node', async () => {
     String((await runCommand(runtime, ['status', 'nonsense'])).error?.message),
     /by its URL/,
   )
+})
+
+test('status refuses an answer that is over its bound', async () => {
+  const url = await answering(() => `"${'x'.repeat(MAX_VIEW_BYTES)}"`)
+  const { error } = await runCommand(runtime, ['status', url])
+  assert.match(String(error?.message), new RegExp(`is over ${MAX_VIEW_BYTES} bytes`))
 })
 
 test('status --watch goes on when the node is away, until it is stopped', async () => {

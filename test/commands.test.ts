@@ -12,7 +12,7 @@ import { runtime } from '../runtimes/node.ts'
 import { table } from '../runtimes/say.ts'
 import { SignalMeshError } from '../src/errors.ts'
 import { assert, suite } from './harness/suite.ts'
-import { hostOf, runCommand } from './support/command.ts'
+import { hostOf, runCommand, runProgram } from './support/command.ts'
 
 const test = suite('commands', { timeoutMs: 20_000 })
 
@@ -124,6 +124,21 @@ test('what is printed of a configuration shows no secret', async () => {
   assert.not.match(printed, /hunter2/)
   assert.equal(JSON.parse(printed).registry, ['https://***@a.example/x?***#***'])
   assert.is(JSON.parse(printed)['tls-key'], 'k.pem')
+})
+
+test('the program prints its configuration and starts nothing, or says what is wrong in JSON', async () => {
+  const path = fileOf('{"port": 7}')
+  const printed = await runProgram(['start', '--config', path, '--print-config'])
+  assert.is(printed.code, 0)
+  assert.is(JSON.parse(printed.out).port, 7)
+  const wrong = await runProgram(['--config', fileOf('{"prot": 7}'), '--json'])
+  assert.is(wrong.code, 2)
+  const { error } = JSON.parse(wrong.err)
+  assert.equal([error.code, /did you mean port/.test(error.message)], ['BAD_CONFIG', true])
+  const command = await runProgram(['status', 'http://127.0.0.1:9', '--json'])
+  assert.equal([command.code, JSON.parse(command.err).error.code], [1, 'HOME_UNREACHABLE'])
+  const version = await runProgram(['--version', '--json'])
+  assert.equal(JSON.parse(version.out), { name: 'signal-mesh', version: '0.0.0' })
 })
 
 // --- keygen ---

@@ -17,6 +17,7 @@ import {
 } from '../src/messages.ts'
 import { decodeMuxFrame } from '../src/muxframes.ts'
 import { decodeAdvert, decodePresence } from '../src/records.ts'
+import { decodeReport } from '../src/report.ts'
 import { checkSignal, readControl } from '../src/signal.ts'
 import { encodeWord, readWord } from '../src/tree.ts'
 import { codeOf } from './fixtures/errors.ts'
@@ -42,6 +43,7 @@ const cases: Readonly<Record<string, Case>> = {
   advert: { bytes: samples.advert, decode: decodeAdvert },
   batch: { bytes: samples.batch, decode: decodeBatch },
   head: { bytes: samples.head, decode: decodeHead },
+  report: { bytes: samples.report, decode: decodeReport },
   contradiction: { bytes: samples.contradiction, decode: decodeCharge },
   forgery: { bytes: samples.forgery, decode: decodeCharge },
   hello: { bytes: samples.hello, decode: decodeHello, open: true },

@@ -8,6 +8,7 @@ import { SignalMeshError } from '../src/errors.ts'
 import { decodeIce, encodeIce, type IceOffer, isStunAt } from '../src/ice.ts'
 import {
   ICE_AGAIN_MS,
+  ICE_FEW_MS,
   ICE_REFRESH_MS,
   STUN_ANSWER_MS,
   STUN_LINKED_MS,
@@ -267,6 +268,7 @@ test('a taken port is no reason not to start: the usual one gives way, another i
 })
 
 const OFFER: IceOffer = { servers: [{ url: 'stun:a.example:3478' }], ttlMs: ICE_REFRESH_MS }
+const TWO: IceOffer = { ...OFFER, servers: [...OFFER.servers, { url: 'stun:b.example:3478' }] }
 const TURN: IceOffer = {
   servers: [{ url: 'turn:t.example', username: 'n', credential: 'c' }],
   ttlMs: TURN_TTL_MS,
@@ -302,25 +304,60 @@ test('an edge has STUN from the hello and TURN from the welcome', async () => {
 
 test('asks for new credentials before the old ones run out', async () => {
   const { clock, ice, requests, answers } = edge()
-  ice.greeted(OFFER, HOME)
+  ice.greeted(TWO, HOME)
   ice.welcomed(TURN, HOME)
   const next = { url: 'turn:t.example', username: 'next', credential: 'c' }
-  answers(encodeIce({ servers: [...OFFER.servers, next], ttlMs: TURN_TTL_MS }))
+  answers(encodeIce({ servers: [...TWO.servers, next], ttlMs: TURN_TTL_MS }))
   await clock.advance(TURN_TTL_MS - 1)
   assert.equal(requests, [8])
-  assert.is(ice.servers[1]?.username, 'next')
+  assert.is(ice.servers[2]?.username, 'next')
   ice.close()
   assert.is(clock.pending, 0)
 })
 
 test('a home that says that all is over at once is not asked without end', async () => {
   const { clock, ice, requests, answers } = edge()
-  const over = { servers: OFFER.servers, ttlMs: 1 }
+  const over = { servers: TWO.servers, ttlMs: 1 }
   ice.greeted(over, HOME)
   ice.welcomed({ servers: [], ttlMs: 0 }, HOME)
   answers(encodeIce(over))
   await clock.advance(10 * ICE_AGAIN_MS)
   assert.is(requests.length, 10)
+})
+
+test('an edge that knows one STUN server asks again soon, and less and less often, until it knows two', async () => {
+  const { clock, ice, requests, answers } = edge()
+  ice.greeted(OFFER, HOME)
+  ice.welcomed({ servers: [], ttlMs: 0 }, HOME)
+  answers(encodeIce(OFFER))
+  await clock.advance(ICE_FEW_MS)
+  assert.is(requests.length, 1)
+  await clock.advance(2 * ICE_FEW_MS - 1)
+  assert.is(requests.length, 1)
+  answers(encodeIce(TWO))
+  await clock.advance(1)
+  assert.equal([requests.length, ice.servers.length], [2, 2])
+  await clock.advance(0.75 * ICE_REFRESH_MS - 1)
+  assert.is(requests.length, 2)
+  ice.close()
+})
+
+test('a home that never knows a second one is asked a few times an hour', async () => {
+  const { clock, ice, requests, answers } = edge()
+  ice.greeted(OFFER, HOME)
+  ice.welcomed({ servers: [], ttlMs: 0 }, HOME)
+  answers(encodeIce(OFFER))
+  await clock.advance(ICE_REFRESH_MS)
+  assert.ok(requests.length >= 5 && requests.length <= 10, `${requests.length}`)
+  const before = requests.length
+  await clock.advance(2 * ICE_REFRESH_MS)
+  assert.ok(requests.length - before <= 3)
+  // Another home begins anew.
+  ice.welcomed({ servers: [], ttlMs: 0 }, HOME)
+  const then = requests.length
+  await clock.advance(ICE_FEW_MS)
+  assert.is(requests.length, then + 1)
+  ice.close()
 })
 
 test('gives nobody credentials that have run out', async () => {

@@ -23,6 +23,9 @@ const BLOCKED: NetFacts = { ...NO_FACTS, udp: 'blocked', stun: { asked: 2, faile
 const REJECTED: NetFacts = { ...CONE, turn: { asked: 1, failed: 1, codes: [401] } }
 const RELAYED: NetFacts = { ...CONE, candidates: { host: 1, srflx: 1, relay: 1 } }
 const ONLY: NetFacts = { ...NO_FACTS, relayOnly: true }
+const FOUR: NetFacts = { ...SYMMETRIC, ipVersions: [4] }
+const SIX: NetFacts = { ...NO_FACTS, ipVersions: [6] }
+const BOTH: NetFacts = { ...CONE, ipVersions: [4, 6] }
 
 // --- from facts to causes ---
 
@@ -39,6 +42,15 @@ for (const [title, own, peer, expected] of [
   ['TURN is rejected there', SYMMETRIC, REJECTED, 'turn-rejected peer'],
   ['TURN is rejected here and works there', REJECTED, RELAYED, 'no-path undefined'],
   ['relays alone are allowed, and there is none', ONLY, CONE, 'relay-only own'],
+  ['one has IPv4 alone and the other IPv6', FOUR, SIX, 'no-common-ip undefined'],
+  [
+    'UDP is blocked here, of a version that is not the peer’s',
+    { ...BLOCKED, ipVersions: [4] },
+    SIX,
+    'udp-blocked own',
+  ],
+  ['the mapping here is, and the versions there are not known', FOUR, CONE, 'nat-mapping own'],
+  ['the mapping here is, and there are both versions', FOUR, BOTH, 'nat-mapping own'],
   ['nothing is seen that would explain it', CONE, CONE, 'no-path undefined'],
   ['the peer tells nothing', SYMMETRIC, undefined, 'nat-mapping own'],
 ] as const) {
@@ -56,6 +68,7 @@ for (const [title, own, peer, expected] of [
   ['UDP is blocked', CONE, BLOCKED, 'udp-blocked peer'],
   ['both mappings are address-dependent', SYMMETRIC, SYMMETRIC, 'nat-mapping both'],
   ['its application allows nothing else', ONLY, CONE, 'relay-only own'],
+  ['one has IPv6 alone and the other IPv4', SIX, FOUR, 'no-common-ip undefined'],
   ['a firewall is in the way', RELAYED, RELAYED, 'no-path undefined'],
 ] as const) {
   test(`a connection ends on a relay because ${title}`, () => {
@@ -82,6 +95,7 @@ test('a relay is unexplained until both sides have told what they see', () => {
     [waiting, CONE],
     [CONE, waiting],
     [CONE, undefined],
+    [{ ...waiting, ipVersions: [4] }, SIX],
   ] as const) {
     assert.is(whyPath('mesh', { phase: 'open', own, peer }).code, 'undecided')
   }
@@ -128,7 +142,18 @@ test('the cause of an error is found at any depth, and nothing else is taken for
 // --- on the wire ---
 
 test('facts come out as they went in', () => {
-  for (const facts of [NO_FACTS, CONE, SYMMETRIC, BLOCKED, REJECTED, RELAYED, ONLY]) {
+  for (const facts of [
+    NO_FACTS,
+    CONE,
+    SYMMETRIC,
+    BLOCKED,
+    REJECTED,
+    RELAYED,
+    ONLY,
+    FOUR,
+    SIX,
+    BOTH,
+  ]) {
     for (const gaveUp of [true, false]) {
       assert.equal(decodeFacts(encodeFacts({ facts, gaveUp })), { facts, gaveUp })
     }
@@ -258,6 +283,26 @@ test('a TURN server that refuses is told from one that cannot be reached', () =>
   other.shows('relay 192.0.2.3 4000', 'turn:192.0.2.3')
   assert.equal(other.facts().turn, { asked: 2, failed: 0, codes: [] })
   assert.is(other.facts().udp, 'open')
+})
+
+test('the versions of IP are those of its own addresses, not of a relay', () => {
+  const { shows, facts } = looked(SERVERS)
+  assert.equal(facts().ipVersions, [])
+  shows('host 2001:db8::2 4000')
+  shows('relay 203.0.113.9 4000')
+  assert.equal(facts().ipVersions, [6])
+  shows('host 192.168.0.2 4000')
+  assert.equal(facts().ipVersions, [4, 6])
+})
+
+test('of addresses that a browser hides the versions are known once servers have told of each', () => {
+  const { shows, facts } = looked(SERVERS)
+  shows('host 5b1e.local 4000 network-id 1')
+  shows('host 7c2f.local 4000 network-id 2')
+  shows('srflx 203.0.113.5 4000 rport 0 network-id 1')
+  assert.equal(facts().ipVersions, [])
+  shows('srflx 2001:db8::2 4000 rport 0 network-id 2')
+  assert.equal(facts().ipVersions, [4, 6])
 })
 
 test('what was seen before a restart counts no more', () => {

@@ -128,7 +128,8 @@ export function causeOf(a: Kind, b: Kind): string {
   const common = (['v4', 'v6'] as const).some(
     (family) => ABOUT[a][family] !== 'none' && ABOUT[b][family] !== 'none',
   )
-  const mapping = common ? sides((kind) => ABOUT[kind].v4 === 'symmetric') : ''
+  if (!common) return 'no-common-ip'
+  const mapping = sides((kind) => ABOUT[kind].v4 === 'symmetric')
   return mapping ? `nat-mapping ${mapping}` : 'no-path'
 }
 

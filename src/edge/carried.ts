@@ -205,8 +205,6 @@ export function createCarried(options: CarriedOptions): Carried {
   }
 
   const takeWord = (counter: number, body: Uint8Array): void => {
-    // Played again, or overtaken by a later one.
-    if (counter <= lastWord) return
     lastWord = counter
     const r = reader(body)
     const ack = r.u64()
@@ -261,6 +259,8 @@ export function createCarried(options: CarriedOptions): Carried {
       takeStale(frame)
       return
     }
+    // Played again, or overtaken by a later one: no sign that its sender is still there.
+    if (isWord(frame) && counter <= lastWord) return
     const plain = open(frame, counter)
     if (!plain) return
     heard()

@@ -136,7 +136,6 @@ export function createCarrying(options: CarryingOptions): Carrying {
 
   /** Who was asked says yes once its home does. */
   const agree = async (): Promise<void> => {
-    if (isAsked) throw badFrame('asked twice to be carried')
     isAsked = true
     cancelTimer?.()
     try {
@@ -195,8 +194,11 @@ export function createCarrying(options: CarryingOptions): Carrying {
     take: (data) => {
       const r = reader(data)
       const says = r.u8()
-      if (says === SAYS.ask && !initiator) void agree()
-      else if (says === SAYS.agree && initiator) carried?.knock()
+      if (says === SAYS.ask && !initiator) {
+        // Here, for nobody waits for what follows: what that threw would end a process.
+        if (isAsked) throw badFrame('asked twice to be carried')
+        void agree()
+      } else if (says === SAYS.agree && initiator) carried?.knock()
       else if (says === SAYS.refuse) {
         const code = codeOfNumber(r.u16())
         refused(new SignalMeshError(code, `The peer is not carried: ${fromUtf8(r.rest())}`))

@@ -3,7 +3,7 @@
 import { authorityOf, reachesAsFar } from '../authority.ts'
 import type { Clock } from '../clock.ts'
 import { decodeIce, type IceOffer, type IceServer, iceHost, isTurnUrl } from '../ice.ts'
-import { ICE_AGAIN_MS, ICE_REFRESH_MS } from '../limits.ts'
+import { ICE_AGAIN_MS, ICE_FEW_MS, ICE_REFRESH_MS } from '../limits.ts'
 import { EDGE_METHOD } from '../rpc.ts'
 import { socketUrl } from './dialling.ts'
 import { report } from './events.ts'
@@ -43,6 +43,7 @@ export function createIce({ clock, wanted, request, url }: IceOptions): Ice {
   let kept: readonly Kept[] = []
   let cancel = (): void => {}
   let isClosed = false
+  let fewMs = ICE_FEW_MS
 
   const keep = (offer: IceOffer, home: string, ofTurn: boolean): Kept => {
     const authority = authorityOf(socketUrl(home))
@@ -67,7 +68,10 @@ export function createIce({ clock, wanted, request, url }: IceOptions): Ice {
     cancel()
     if (isClosed) return
     const times = kept.flatMap(({ servers, ttlMs }) => (servers.length ? [0.75 * ttlMs] : []))
-    const inMs = Math.max(ICE_AGAIN_MS, Math.min(ICE_REFRESH_MS, ...times))
+    const usualMs = Math.max(ICE_AGAIN_MS, Math.min(ICE_REFRESH_MS, ...times))
+    const areFew = (kept[0]?.servers.length ?? 0) < 2
+    const inMs = areFew ? Math.min(fewMs, usualMs) : usualMs
+    if (areFew) fewMs = 2 * inMs
     cancel = clock.after(inMs, () => void refresh().catch(() => undefined))
   }
 
@@ -92,6 +96,7 @@ export function createIce({ clock, wanted, request, url }: IceOptions): Ice {
     welcomed: (offer, home) => {
       if (isOwn) return
       kept = [...kept.slice(0, 1), keep(offer, home, true)]
+      fewMs = ICE_FEW_MS
       again()
     },
     close: () => {

@@ -25,6 +25,8 @@ export interface NetFacts {
   readonly udp: 'open' | 'blocked' | 'unknown'
   /** How many candidates it found of each kind. */
   readonly candidates: { readonly host: number; readonly srflx: number; readonly relay: number }
+  /** The versions of IP that its own addresses have; none where it is not seen of all of them, as browsers may hide some. */
+  readonly ipVersions: readonly (4 | 6)[]
   /** STUN servers that were asked, and those of them that failed. */
   readonly stun: { readonly asked: number; readonly failed: number }
   /** The same of TURN, and the STUN error codes with which they refused. */
@@ -70,6 +72,8 @@ export type WhyKind =
   | { readonly code: 'refused'; readonly reason: string }
   /** UDP goes nowhere on that side. */
   | { readonly code: 'udp-blocked'; readonly side: WhySide }
+  /** One side has addresses of IPv4 alone, the other of IPv6 alone. */
+  | { readonly code: 'no-common-ip' }
   /** The mapping of that side is address-dependent. Of one side alone: and the other's filter strict, as it seems. */
   | { readonly code: 'nat-mapping'; readonly side: WhySide }
   /** The TURN server of that side refused, with these STUN error codes. */
@@ -128,7 +132,8 @@ export function whyPath(path: string, evidence: WhyEvidence): Why {
   const { own, peer } = evidence
   // A browser takes ten seconds to say that nobody answers.
   const isEarly = [own, peer].some((one) => !one || (one.udp === 'unknown' && one.stun.asked > 0))
-  return made(kind.code === 'no-path' && isEarly ? { code: 'undecided' } : kind, evidence)
+  const isSure = kind.code !== 'no-path' && kind.code !== 'no-common-ip'
+  return made(isEarly && !isSure ? { code: 'undecided' } : kind, evidence)
 }
 
 /** Why an open connection has no path for the moment. */
@@ -207,8 +212,16 @@ function relayedBy(evidence: WhyEvidence): WhyKind {
   if (relayOnly) return { code: 'relay-only', side: relayOnly }
   const blocked = sideOf(evidence, ({ udp }) => udp === 'blocked')
   if (blocked) return { code: 'udp-blocked', side: blocked }
+  // Whatever their NATs do: no packet of the one could even be addressed to the other.
+  if (!mayShareIp(evidence)) return { code: 'no-common-ip' }
   const mapped = sideOf(evidence, ({ mapping }) => mapping === 'address-dependent')
   return mapped ? { code: 'nat-mapping', side: mapped } : { code: 'no-path' }
+}
+
+function mayShareIp({ own, peer }: WhyEvidence): boolean {
+  const [one, other] = [own?.ipVersions ?? [], peer?.ipVersions ?? []]
+  const areKnown = one.length > 0 && other.length > 0
+  return !areKnown || one.some((version) => other.includes(version))
 }
 
 function sideOf(
@@ -258,6 +271,8 @@ function textOf(kind: WhyKind, phase: WhyPhase): string {
       return kind.reason
     case 'udp-blocked':
       return `UDP is blocked ${where}`
+    case 'no-common-ip':
+      return 'One side has IPv4 alone, the other IPv6 alone'
     case 'nat-mapping':
       return `The NAT ${where} takes another port for each destination`
     case 'turn-rejected':

@@ -10,11 +10,22 @@ export interface SaidFacts {
   readonly gaveUp: boolean
 }
 
-const FIELD = { mapping: 1, udp: 2, candidates: 3, stun: 4, turn: 5, codes: 6, policy: 7 } as const
+const FIELD = {
+  mapping: 1,
+  udp: 2,
+  candidates: 3,
+  stun: 4,
+  turn: 5,
+  codes: 6,
+  policy: 7,
+  ipVersions: 8,
+} as const
 const GAVE_UP = 2
 const RELAY_ONLY = 1
 
 const MAPPINGS = ['unknown', 'none', 'endpoint-independent', 'address-dependent'] as const
+/** Each version of IP has a bit. */
+const IP_VERSIONS = [4, 6] as const
 const UDP = ['unknown', 'open', 'blocked'] as const
 
 export const NO_FACTS: NetFacts = {
@@ -22,6 +33,7 @@ export const NO_FACTS: NetFacts = {
   filtering: 'unknown',
   udp: 'unknown',
   candidates: { host: 0, srflx: 0, relay: 0 },
+  ipVersions: [],
   stun: { asked: 0, failed: 0 },
   turn: { asked: 0, failed: 0, codes: [] },
   relayOnly: false,
@@ -43,6 +55,11 @@ export function encodeFacts({ facts, gaveUp }: SaidFacts): Uint8Array {
   if (codes.length) field(FIELD.codes, ...codes.flatMap((code) => [code >>> 8, code & 255]))
   const policy = (facts.relayOnly ? RELAY_ONLY : 0) | (gaveUp ? GAVE_UP : 0)
   if (policy) field(FIELD.policy, policy)
+  const versions = IP_VERSIONS.map((version, bit) =>
+    facts.ipVersions.includes(version) ? 1 << bit : 0,
+  )
+  const bits = versions.reduce((all, one) => all | one, 0)
+  if (bits) field(FIELD.ipVersions, bits)
   return w.done()
 }
 
@@ -80,6 +97,10 @@ function factOf({ turn }: NetFacts, type: number, r: Reader): Partial<NetFacts> 
     case FIELD.codes: {
       const codes = Array.from({ length: Math.min(r.left >> 1, MAX_FACTS_CODES) }, () => r.u16())
       return { turn: { ...turn, codes } }
+    }
+    case FIELD.ipVersions: {
+      const bits = r.u8()
+      return { ipVersions: IP_VERSIONS.filter((_, bit) => bits & (1 << bit)) }
     }
     default:
       return {}

@@ -67,6 +67,7 @@ export function gatherFacts(
       filtering: 'unknown',
       udp: udpOf(mapping, seen),
       candidates: { host: count('host'), srflx: count('srflx'), relay: count('relay') },
+      ipVersions: ipVersions(),
       stun: seen,
       turn: {
         asked: turn.asked.length,
@@ -82,6 +83,15 @@ export function gatherFacts(
     const hosts = found.filter(({ type }) => type === 'host').map(({ at }) => familyOf(at))
     const family = familyOf(iceHost(url) ?? '')
     return !family || hosts.length === 0 || hosts.includes(family) || hosts.includes(undefined)
+  }
+  /** A name hides an address of which a server may still tell; of one that none told, nothing is known. */
+  const ipVersions = (): NetFacts['ipVersions'] => {
+    const own = found.filter(({ type, isUdp }) => isUdp && (type === 'host' || type === 'srflx'))
+    const reflexive = own.filter(({ type }) => type === 'srflx')
+    const hidden = own.filter(({ type, at }) => type === 'host' && !familyOf(at))
+    if (hidden.length > new Set(reflexive.map(({ socket }) => socket)).size) return []
+    const versions = own.map(({ at }) => familyOf(at))
+    return ([4, 6] as const).filter((version) => versions.includes(version))
   }
   const hasFailed = (url: string): boolean =>
     failed.has(url) && !found.some((one) => one.url === url)

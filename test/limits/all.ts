@@ -1,5 +1,6 @@
 /** All cases, by the table that their rows stand in. */
 
+import { answering } from './answers.ts'
 import { asking } from './asking.ts'
 import { atHome } from './at-home.ts'
 import { carry } from './carry.ts'
@@ -75,4 +76,5 @@ export const runtimeCases: readonly Cases[] = [
   runtimeWaits,
   relay,
   sourceTimes,
+  answering,
 ]

@@ -21,6 +21,7 @@ import {
 } from './case.ts'
 
 const URL = 'https://home.example'
+const TWO = [{ url: 'stun:a.example' }, { url: 'stun:b.example' }]
 const GROUP = '198.51.100.1'
 
 export const ice: Cases = {
@@ -73,12 +74,17 @@ export const ice: Cases = {
     return askedAfter(ground, ms)
   }),
   ICE_REFRESH_MS: changesAt('not asked', 'asked', async (ms) => {
-    const { clock, asked } = edge({ servers: [], ttlMs: 0 })
+    const { clock, asked } = edge({ servers: TWO, ttlMs: 2 * limits.ICE_REFRESH_MS })
     await clock.advance(ms)
     return asked() ? 'asked' : 'not asked'
   }),
   ICE_AGAIN_MS: changesAt('not asked', 'asked', async (ms) => {
-    const { clock, asked } = edge({ servers: [{ url: 'stun:a.example' }], ttlMs: 1 })
+    const { clock, asked } = edge({ servers: TWO, ttlMs: 1 })
+    await clock.advance(ms)
+    return asked() ? 'asked' : 'not asked'
+  }),
+  ICE_FEW_MS: changesAt('not asked', 'asked', async (ms) => {
+    const { clock, asked } = edge({ servers: TWO.slice(1), ttlMs: limits.ICE_REFRESH_MS })
     await clock.advance(ms)
     return asked() ? 'asked' : 'not asked'
   }),

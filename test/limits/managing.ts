@@ -1,17 +1,18 @@
 /** Cases of what nodes tell of themselves, and of who may look at it. */
 
 import { createAdmin } from '../../src/admin.ts'
-import { manualClock } from '../../src/clock.ts'
+import { type Clock, manualClock } from '../../src/clock.ts'
 import { createDirectory } from '../../src/directory.ts'
+import type { EdgeAtHome } from '../../src/edges.ts'
 import { createHappenings } from '../../src/happenings.ts'
 import * as limits from '../../src/limits.ts'
 import { linkPair } from '../../src/link.ts'
+import { type AdminView, createManage, type ManageOptions } from '../../src/manage.ts'
 import type { MeshNode } from '../../src/node.ts'
 import { decodeReport, type ReportFields, signReport } from '../../src/report.ts'
 import { EMPTY_REPORT, identityOf, NETWORK, START_MS } from '../fixtures/samples.ts'
 import { assert } from '../harness/suite.ts'
 import { testMesh } from '../support/mesh.ts'
-import { provenEdge } from '../support/rawedge.ts'
 import {
   type Cases,
   caps,
@@ -71,14 +72,20 @@ export const managing: Cases = {
     return happenings.events[0]?.node === 'node 0' ? KEPT : FORGOT
   }),
   MAX_EDGES_SHOWN: caps(async (count) => {
-    const mesh = await testMesh(1)
-    const [node] = mesh.nodes as [MeshNode]
-    const edges = new Map<string, object>()
-    // As many as the listing goes through; one edge of each kind would take minutes.
-    const raw = await provenEdge(mesh, node)
-    for (let i = 0; i < count; i++) edges.set(`${i}`, raw)
-    await mesh.close()
-    return `${[...edges.values()].slice(0, limits.MAX_EDGES_SHOWN).length}`
+    const clock = manualClock()
+    const one = { peer: 'peer', topics: 0, watches: 0, waitingBytes: 0 }
+    const all = Array<EdgeAtHome>(count).fill(one)
+    const manage = createManage({
+      ...nothingElse(clock),
+      adminToken: 'the-right-token',
+      edges: (limit) => all.slice(0, limit),
+    })
+    const request = new Request('http://node.example/admin.json', {
+      headers: { authorization: 'Bearer the-right-token' },
+    })
+    const response = manage.answer(request, '192.0.2.1')
+    const { edges } = (await response?.json()) as AdminView
+    return `${edges.length}`
   }),
   SUSPECT_AFTER_MS: changesAfter('trusted', 'suspected', async (ms) => {
     const clock = manualClock()
@@ -122,6 +129,25 @@ export const managing: Cases = {
   }),
   ADMIN_TRIES_BURST: drops((count) => tries(count, 0)),
   ADMIN_TRIES_PER_SECOND: drops((count) => tries(count, 1_000)),
+}
+
+/** A node that is alone and has nothing. */
+function nothingElse(clock: Clock): ManageOptions {
+  const { signals, ...own } = EMPTY_REPORT
+  return {
+    self: 'me',
+    network: 'test',
+    clock,
+    directory: createDirectory(NETWORK),
+    reports: { of: () => undefined },
+    neighbours: { ids: [], has: () => false, linkOf: () => undefined },
+    adminToken: undefined,
+    expectsOthers: false,
+    own: () => ({ ...own, signals }),
+    edges: () => [],
+    used: () => ({ standbys: 0, carries: 0 }),
+    refusals: () => new Map(),
+  }
 }
 
 /** Whether the last of so many wrong tokens was looked at; who is elsewhere still may. */

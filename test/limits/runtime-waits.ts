@@ -83,6 +83,7 @@ export const elsewhere: Readonly<Record<string, readonly [file: string, title: s
     'test/conformance/suite.ts',
     'throws the body of a request away, and refuses one over its bound',
   ],
+  MAX_VIEW_BYTES: ['test/commands-mesh.test.ts', 'status refuses an answer that is over its bound'],
   MAX_BACKLOG_BYTES: [
     'test/conformance/suite.ts',
     'lets go of one that is sent more than may ever wait, without leaving a frame out',

@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { commandOf } from '../../runtimes/commands.ts'
 import type { Host } from '../../runtimes/host.ts'
+import { main } from '../../runtimes/main.ts'
 import type { Runtime } from '../../src/runtime.ts'
 
 export interface Ran {
@@ -36,6 +37,26 @@ export async function runCommand(
   } catch (error) {
     return { ...said, code: undefined, error: error as Error }
   }
+}
+
+/** Runs the whole program until it says with what it ends. */
+export async function runProgram(argv: readonly string[]): Promise<Ran> {
+  const said = { out: '', err: '' }
+  const runtime = await ownRuntime()
+  const code = await new Promise<number>((exit, reject) => {
+    const host: Host = {
+      ...hostOf(argv),
+      out: (text) => {
+        said.out += text
+      },
+      err: (text) => {
+        said.err += text
+      },
+      exit,
+    }
+    main(runtime, host).catch(reject)
+  })
+  return { ...said, code, error: undefined }
 }
 
 /** A host without a process around it. */

@@ -74,6 +74,7 @@ export async function testMesh(
     makeRtc?: MakeRtc
     log?: Log
     carry?: CarrySettings
+    apps?: boolean
   } = {},
 ): Promise<TestMesh> {
   const clock = manualClock()
@@ -124,6 +125,7 @@ export async function testMesh(
       log: options.log ?? silentLog,
       clock,
       ...(options.carry && { carry: options.carry }),
+      ...(options.apps && { apps: true }),
     })
     adopt(node, `http://127.0.0.1:${5000 + i}`)
   }
