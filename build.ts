@@ -51,6 +51,16 @@ async function buildDemo(restName: string): Promise<void> {
   writeFileSync(page, readFileSync(page, 'utf8').replaceAll('/edge-rest.js', `/${restName}`))
 }
 
+/** Bundles the dashboard, which lies in a folder beside the demo and shares its colours. */
+async function buildDashboard(): Promise<void> {
+  const folder = `${DIST}/demo/mesh`
+  mkdirSync(folder, { recursive: true })
+  for (const name of ['index.html', 'mesh.css']) {
+    cpSync(`${ROOT}/dashboard/${name}`, `${folder}/${name}`)
+  }
+  await build({ ...FOR_BROWSERS, entryPoints: ['dashboard/page.ts'], outfile: `${folder}/page.js` })
+}
+
 /** Bundles the examples that have a page, beside the demo, each under its name. */
 async function buildExamples(): Promise<void> {
   const folder = `${DIST}/demo/examples`
@@ -131,6 +141,7 @@ async function main(quiet: boolean): Promise<void> {
   writeFileSync(`${DIST}/sizes.json`, `${JSON.stringify(sizes, null, 2)}\n`)
   writeFileSync(`${DIST}/edge-worker.js`, (await bundleEdge(WORKER_ENTRY)).code)
   if (existsSync(`${ROOT}/demo/page.ts`)) await buildDemo(restName)
+  if (existsSync(`${ROOT}/dashboard`)) await buildDashboard()
   if (existsSync(`${ROOT}/examples`)) await buildExamples()
   writeFileSync(`${DIST}/source.tgz`, await packSource(ROOT, `${about.name}-${about.version}`))
   const parts = { whole, first, rest }

@@ -41,7 +41,13 @@ export function Card({ mesh, node, isChosen }: CardProps): VNode {
     h(
       'div',
       { class: 'card-head' },
-      h('h3', { id: `card-${id}` }, report?.name || 'Node', ' ', h('code', { title: id }, shortId(id))),
+      h(
+        'h3',
+        { id: `card-${id}` },
+        report?.name || 'Node',
+        ' ',
+        h('code', { title: id }, shortId(id)),
+      ),
       chip(state.word, state.tone),
     ),
     h('p', { class: 'hint' }, whoIs(node)),
@@ -56,7 +62,10 @@ export function Card({ mesh, node, isChosen }: CardProps): VNode {
       fact('Up', report ? duration(report.uptimeSeconds) : '–'),
       fact('Records', number(report?.records ?? 0), 'records'),
       fact('Behind', report ? countOf(report.homesBehind, 'home', 'homes') : '–'),
-      fact('Log', `${number(node.index)}${node.behind ? ` (${number(node.behind)} missing here)` : ''}`),
+      fact(
+        'Log',
+        `${number(node.index)}${node.behind ? ` (${number(node.behind)} missing here)` : ''}`,
+      ),
     ),
     spark(evenly(rates)),
     report && links.length > 0 && linkList(mesh, report),
@@ -74,14 +83,20 @@ function linkList({ nodes }: Mesh, { links }: ReportView): VNode {
   return h(
     'ul',
     { class: 'links', 'aria-label': 'Its links' },
-    ...links.slice(0, LISTED).map(({ node, rttMs, relayed }) =>
-      h(
-        'li',
-        { 'data-tone': rttTone(rttMs) },
-        h('span', null, nameOf(nodes.get(node), node)),
-        h('span', null, `${rtt(rttMs)}${relayed ? ', relayed' : ''}${TONE_WORDS[rttTone(rttMs)]}`),
+    ...links
+      .slice(0, LISTED)
+      .map(({ node, rttMs, relayed }) =>
+        h(
+          'li',
+          { 'data-tone': rttTone(rttMs) },
+          h('span', null, nameOf(nodes.get(node), node)),
+          h(
+            'span',
+            null,
+            `${rtt(rttMs)}${relayed ? ', relayed' : ''}${TONE_WORDS[rttTone(rttMs)]}`,
+          ),
+        ),
       ),
-    ),
   )
 }
 

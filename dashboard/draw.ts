@@ -51,7 +51,8 @@ function drawLine(
   const [x0, y0] = transform.apply([source.x, source.y])
   const [x1, y1] = transform.apply([target.x, target.y])
   context.globalAlpha = isNear || link.tone !== 'ok' ? 1 : isMany ? 0.35 : 0.8
-  context.strokeStyle = link.tone === 'ok' ? (isNear ? colours.accent : colours.field) : colours[link.tone]
+  context.strokeStyle =
+    link.tone === 'ok' ? (isNear ? colours.accent : colours.field) : colours[link.tone]
   context.lineWidth = WIDTHS[link.tone] + (isNear ? 0.6 : 0)
   context.setLineDash(link.relayed ? [2, 4] : link.isDoubted ? [6, 4] : [])
   context.beginPath()
@@ -80,7 +81,8 @@ function drawSpot(
   // Not by colour alone: a silent node is a square, one that needs a look a diamond.
   if (tone === 'ok') context.arc(cx, cy, radius, 0, 2 * Math.PI)
   else if (tone === 'bad') context.rect(cx - radius, cy - radius, 2 * radius, 2 * radius)
-  else for (const [dx, dy] of DIAMOND) context.lineTo(cx + 1.25 * radius * dx, cy + 1.25 * radius * dy)
+  else
+    for (const [dx, dy] of DIAMOND) context.lineTo(cx + 1.25 * radius * dx, cy + 1.25 * radius * dy)
   context.closePath()
   context.fillStyle = colours[tone]
   context.fill()

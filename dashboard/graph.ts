@@ -1,7 +1,7 @@
 /** The graph: nodes and links as a drawing that can be moved; all that it says stands in the tables too. */
 
-import { createLayout, type Layout } from './layout.ts'
 import { draw } from './draw.ts'
+import { createLayout, type Layout } from './layout.ts'
 import type { Mesh } from './model.ts'
 import { h, useEffect, useRef, useState, type VNode } from './preact.ts'
 import { countOf, nameOf, stateOf } from './words.ts'
@@ -74,7 +74,12 @@ export function Graph({ mesh, chosen, onChoose }: GraphProps): VNode {
       button('−', 'Smaller', () => board.current?.zoom.by(1 / 1.4)),
       button('Fit', 'Show all of the drawing', () => board.current?.fit()),
     ),
-    about && h('p', { class: 'pointed', 'aria-hidden': 'true' }, `${nameOf(about)} · ${stateOf(about).word}`),
+    about &&
+      h(
+        'p',
+        { class: 'pointed', 'aria-hidden': 'true' },
+        `${nameOf(about)} · ${stateOf(about).word}`,
+      ),
   )
 }
 
@@ -99,8 +104,8 @@ function setUp(canvas: HTMLCanvasElement, shown: () => Shown): { made: Board; st
     frame ||= requestAnimationFrame(paint)
   }
   const layout = createLayout(redraw, () => stillness.matches)
-  const zoom = createZoom(canvas, (isOwn) => {
-    isOwnView ||= isOwn
+  const zoom = createZoom(canvas, () => {
+    isOwnView = true
     redraw()
   })
   const fit = (): void => {

@@ -13,7 +13,8 @@ const KINDS = ['joined', 'left', 'suspected', 'recovered', 'refused'] as const
 export function readMessage(value: unknown): MeshMessage | undefined {
   const json = object(value)
   if (json.type === 'nodes') return { type: 'nodes', nodes: readNodes(json.nodes) }
-  if (json.type === 'gone') return { type: 'gone', nodes: list(json.nodes, KEPT_NODES).filter(isId) }
+  if (json.type === 'gone')
+    return { type: 'gone', nodes: list(json.nodes, KEPT_NODES).filter(isId) }
   if (json.type === 'events') return { type: 'events', events: readEvents(json.events) }
   if (json.type === 'totals') {
     return { type: 'totals', atMs: count(json.atMs), totals: readTotals(json.totals) }
@@ -146,7 +147,10 @@ function readSignals(value: unknown): ReportedSignals {
 /** Nothing in it moves a cursor, turns letters round or hides what is beside it. */
 function text(value: unknown, most: number = TEXT_CHARS): string {
   const letters = [...String(typeof value === 'string' ? value.slice(0, 4 * most) : '')]
-  const shown = letters.slice(0, most).join('').replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '�')
+  const shown = letters
+    .slice(0, most)
+    .join('')
+    .replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '�')
   return letters.length > most ? `${shown}…` : shown
 }
 

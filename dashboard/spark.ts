@@ -13,7 +13,9 @@ export interface Point {
 
 /** Nothing for screen readers: the number stands beside it. */
 export function spark(points: readonly Point[], from = 0): VNode {
-  const known = points.filter((point): point is { at: number; value: number } => point.value !== undefined)
+  const known = points.filter(
+    (point): point is { at: number; value: number } => point.value !== undefined,
+  )
   return h(
     'svg',
     {
@@ -35,7 +37,9 @@ function pathOf(points: readonly { at: number; value: number }[], from: number):
   const x = (at: number): string => (((at - first) / (last - first || 1)) * WIDTH).toFixed(1)
   const y = (value: number): string =>
     (HEIGHT - PAD - ((value - low) / span) * (HEIGHT - 2 * PAD)).toFixed(1)
-  const steps = points.map(({ at, value }, i) => (i === 0 ? `M0 ${y(value)}` : `H${x(at)}V${y(value)}`))
+  const steps = points.map(({ at, value }, i) =>
+    i === 0 ? `M0 ${y(value)}` : `H${x(at)}V${y(value)}`,
+  )
   return steps.join('')
 }
 

@@ -23,8 +23,8 @@ export interface Box {
 const MARGIN = 36
 const MOST_FIT = 2.2
 
-/** `onZoom` is told whether a person did it. */
-export function createZoom(canvas: HTMLCanvasElement, onZoom: (isOwn: boolean) => void): Zoom {
+/** `onZoom` is called when a person has moved it. */
+export function createZoom(canvas: HTMLCanvasElement, onZoom: () => void): Zoom {
   let transform = zoomIdentity
   const behaviour = zoom<HTMLCanvasElement, unknown>()
     .scaleExtent([0.1, 8])
@@ -35,7 +35,7 @@ export function createZoom(canvas: HTMLCanvasElement, onZoom: (isOwn: boolean) =
     })
     .on('zoom', (event: { transform: ZoomTransform; sourceEvent: unknown }) => {
       transform = event.transform
-      onZoom(!!event.sourceEvent)
+      if (event.sourceEvent) onZoom()
     })
   const drawing = select(canvas).call(behaviour)
   return {
@@ -44,7 +44,7 @@ export function createZoom(canvas: HTMLCanvasElement, onZoom: (isOwn: boolean) =
     },
     by: (factor) => {
       behaviour.scaleBy(drawing, factor)
-      onZoom(true)
+      onZoom()
     },
     fit: ({ x0, y0, x1, y1 }) => {
       const { clientWidth: width, clientHeight: height } = canvas

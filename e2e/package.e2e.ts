@@ -27,7 +27,7 @@ let project: Project
 
 test.before(() => {
   packed = packPackage()
-  project = makeProject(packed, ['react', 'react-dom', 'scheduler'])
+  project = makeProject(packed, ['react', 'react-dom', 'scheduler', 'moleculer'])
   const [kilobytes, unpacked] = [packed.bytes, packed.unpackedBytes].map((size) =>
     Math.round(size / 1024),
   )
@@ -76,7 +76,7 @@ test('maps lead from scripts and declarations to sources that are in it', () => 
 })
 
 test('imports nothing but what is in it or what npm brings along', () => {
-  const known = new Set([...productionPackages(), 'react'])
+  const known = new Set([...productionPackages(), 'react', 'moleculer'])
   const scripts = packed.paths.filter((path) => /^dist\/npm\/.*\.(js|d\.ts)$/.test(path))
   for (const path of scripts) {
     for (const name of importsOf(readInstalled(project, path))) {
@@ -121,7 +121,8 @@ test(`runs on Node ${FLOOR}: every subpath, a node, and the whole conformance su
 })
 
 test('brings no runtime and no browser with it', () => {
-  const unwanted = /^(node|bun|deno|playwright.*|puppeteer.*|@roamhq\/.*|react|esbuild|typescript)$/
+  const unwanted =
+    /^(node|bun|deno|playwright.*|puppeteer.*|@roamhq\/.*|react|moleculer|esbuild|typescript)$/
   assert.equal(
     productionPackages().filter((name) => unwanted.test(name)),
     [],
@@ -142,6 +143,10 @@ for (const [name, command] of Object.entries({
     assert.match(printed, /^\.\/tab: SignalMeshError,startNode$/m)
     assert.match(printed, /^\.\/worker: sharedSocket$/m)
     assert.match(printed, /^\.\/conformance: conformance$/m)
+    assert.match(
+      printed,
+      /^\.\/moleculer: MeshTransporter,encodePacket,meshService,onMesh,startNode$/m,
+    )
     assert.match(printed, /^<p>connecting, connecting<\/p>$/m)
   })
 }
@@ -195,6 +200,17 @@ for (const [name, options] of Object.entries({
     run([bin('tsc')], ['-p', 'types'])
   })
 }
+
+test('its types fit those of Moleculer, which need Node’s', () => {
+  project.write('types/moleculer.ts', USE_MOLECULER)
+  const compilerOptions = {
+    ...{ strict: true, noEmit: true, skipLibCheck: true, module: 'nodenext', target: 'es2022' },
+    ...{ types: ['node'], typeRoots: [join(ROOT, 'node_modules/@types')] },
+  }
+  const config = { compilerOptions, files: ['moleculer.ts'] }
+  project.write('types/tsconfig.json', JSON.stringify(config))
+  run([bin('tsc')], ['-p', 'types'])
+})
 
 test('publint finds nothing, and neither does are-the-types-wrong', () => {
   run([bin('publint')], ['run', packed.file, '--strict'])
@@ -305,4 +321,17 @@ export const isMeshError = (error: unknown): boolean => error instanceof SignalM
 joinMesh({ urls: 1 })
 // @ts-expect-error types are there at all
 useRoom(1, 2)
+`
+
+const USE_MOLECULER = `
+import { ServiceBroker } from 'moleculer'
+import { type EmbeddedNode, meshService, onMesh, startNode } from '${about.name}/moleculer'
+export async function start(): Promise<readonly string[]> {
+  const node: EmbeddedNode = await startNode(['--port', '0'])
+  const broker = new ServiceBroker(onMesh(node, { nodes: 'all' }))
+  broker.createService(meshService(node))
+  return node.urls
+}
+// @ts-expect-error types are there at all
+onMesh(1, { nodes: 'all' })
 `

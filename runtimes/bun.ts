@@ -52,9 +52,18 @@ async function listen(options: ListenOptions): Promise<Running> {
     error: () => plain(500, 'Internal error'),
     websocket: socketHandlers(open),
   }
-  const server = serve(settings, `${host}:${port}`)
+  let server = serve(settings, `${host}:${port}`)
   return {
     port: server.port,
+    ...(tls && {
+      useTls: (next) => {
+        checkTls(next)
+        // Bun changes no certificate of a server: this one takes nobody any more, and keeps whom it has.
+        const at = server.port
+        void server.stop(false)
+        server = serve({ ...settings, port: at, tls: next }, `${host}:${at}`)
+      },
+    }),
     close: async () => {
       for (const socket of open) socket.close(1001, 'GOING_AWAY')
       // What is being answered may come to its end.

@@ -18,7 +18,7 @@ import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from '../src/l
 import { isPlain } from '../src/report.ts'
 import { isIpv4, listThat, oneOf, onOff, textThat, wholeNumber } from './flag-values.ts'
 import { type Env, type FileSettings, type Flags, helpLines, parseFlags } from './flags.ts'
-import { MAX_RELAYS, MAX_SOURCES, SOURCE_REFRESH_MS } from './limits.ts'
+import { DRAIN_MS, MAX_RELAYS, MAX_SOURCES, SOURCE_REFRESH_MS } from './limits.ts'
 
 export interface Config {
   readonly port: number
@@ -56,6 +56,8 @@ export interface Config {
   readonly trustProxy: readonly string[]
   readonly members: string | undefined
   readonly membersOnly: boolean
+  /** Seconds. */
+  readonly drain: number
   readonly logLevel: LogLevel
   readonly logFormat: LogFormat
   readonly config: string | undefined
@@ -270,6 +272,12 @@ export const FLAGS: Flags<Config> = {
       'Nodes with room of their own: a NodeId on each line, # begins a comment; read at start. "registry": those of --registry, as they change',
   },
   membersOnly: { ...onOff, about: 'Keeps out all nodes that --members does not list' },
+  drain: {
+    ...wholeNumber(0, 600),
+    value: 'SECONDS',
+    fallback: DRAIN_MS / 1000,
+    about: `How long one that is told to stop waits for its edges to move to others. Default: ${DRAIN_MS / 1000}`,
+  },
   logLevel: {
     ...oneOf(LOG_LEVELS),
     value: 'LEVEL',

@@ -29,6 +29,8 @@ export const KEEP_ALIVE_MS: number = 5 * SECOND_MS
 export const TIMEOUT_CHECK_MS: number = 2 * SECOND_MS
 /** A TLS handshake must be done by then. */
 export const TLS_HANDSHAKE_MS: number = 10 * SECOND_MS
+/** How often the files of certificate and key are read again: renewed ones are there long before they are needed. */
+export const TLS_CHECK_MS: number = 10 * SECOND_MS
 /** Fragments of one WebSocket message; browsers send one. */
 export const MAX_FRAGMENTS = 64
 /** Pieces in which one message may arrive: 64 KiB in segments of 1,460 bytes is 45. */
@@ -39,7 +41,9 @@ export const CLOSE_TIMEOUT_MS: number = 2 * SECOND_MS
 export const STOP_MS = 300
 /** A swarm that stops takes its announcement back for at most this long. */
 export const LEAVE_MS = 400
-/** From the first signal to the exit, at most; the promise is two seconds. */
+/** How long a node that is told to stop waits for its edges to move, unless told otherwise; a standby takes one on in less. */
+export const DRAIN_MS: number = 1 * SECOND_MS
+/** From the first signal to the exit, at most, unless edges are given longer to move; the promise is two seconds. */
 export const EXIT_MS = 1_900
 /** One Ctrl-C under npm arrives twice, from the terminal and from npm, which passes it on. */
 export const SIGNAL_ECHO_MS = 150

@@ -1,7 +1,7 @@
 /** The listener of Node and Deno: `node:http` and `ws`, with every bound that these offer. */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ListenOptions, Running } from '../src/runtime.ts'
@@ -50,6 +50,12 @@ export async function listen(options: ListenOptions, times: Times = TIMES): Prom
   await listening(server, options)
   return {
     port: (server.address() as AddressInfo).port,
+    ...(options.tls && {
+      useTls: (tls) => {
+        checkTls(tls)
+        ;(server as TlsServer).setSecureContext({ ...tls })
+      },
+    }),
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       server.closeIdleConnections()

@@ -7,7 +7,7 @@ import { commandLines, commandOf, startFlags } from './commands.ts'
 import { type Config, DEFAULT_PORT, helpText, parseConfig } from './config.ts'
 import { printedConfig, readConfigFile } from './configfile.ts'
 import type { Host } from './host.ts'
-import { EXIT_MS } from './limits.ts'
+import { DRAIN_MS, EXIT_MS } from './limits.ts'
 import { errorText } from './say.ts'
 import { type StartedNode, startNode } from './start.ts'
 
@@ -55,8 +55,9 @@ async function run(config: Config, runtime: Runtime, host: Host): Promise<void> 
     if (stopping) return host.exit(exitCode)
     stopping = true
     log.info('Stopping', { cause })
-    setTimeout(() => host.exit(0), EXIT_MS)
-    void Promise.resolve(node?.close()).then(
+    const drainMs = config.drain * 1000
+    setTimeout(() => host.exit(0), EXIT_MS + Math.max(0, drainMs - DRAIN_MS))
+    void drained(node, drainMs).then(
       () => host.exit(0),
       (error) => {
         log.error('Stopping went wrong', { error })
@@ -67,13 +68,19 @@ async function run(config: Config, runtime: Runtime, host: Host): Promise<void> 
   const onFatal = ({ code, message }: SignalMeshError): void => {
     if (stopping) return
     stopping = true
-    host.err(`${host.about.name}: ${message} (${code})\n`)
+    host.err(errorText(host, host.about.name, code, message))
     setTimeout(() => host.exit(CANNOT_RUN), EXIT_MS)
     void Promise.resolve(node?.close()).finally(() => host.exit(CANNOT_RUN))
   }
   node = await startNode(config, runtime, host, log, onFatal)
   if (config.logFormat === 'json') host.out(startedLine(config, runtime, host, node))
   else host.out(welcome(config, runtime, host, node))
+}
+
+/** Gone from the mesh, after its edges if it has any. */
+async function drained(node: StartedNode | undefined, withinMs: number): Promise<void> {
+  await node?.drain(withinMs)
+  await node?.close()
 }
 
 /** For programs: one line on standard output, once the node can be reached. */

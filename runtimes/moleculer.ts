@@ -4,14 +4,14 @@
  * @module
  */
 
-import { type Packet, type ServiceBroker, type ServiceSchema, Transporters } from 'moleculer'
+import { type ServiceSchema, Transporters } from 'moleculer'
 import type { AppPort } from '../src/apps.ts'
 import { reader, writer } from '../src/bytes.ts'
 import { SignalMeshError } from '../src/errors.ts'
 import type { NodeId } from '../src/identity.ts'
 import type { MeshNode } from '../src/node.ts'
 
-export { startNode } from './embed.ts'
+export { type EmbeddedNode, startNode } from './embed.ts'
 
 /** What a broker needs of its node. */
 export type BrokerNode = Pick<MeshNode, 'id' | 'openApp'>
@@ -40,7 +40,10 @@ const MAX_KIND_BYTES = 16
 /** A Moleculer transporter between nodes of a mesh that are linked; each broker's `nodeID` is its node's id. */
 export class MeshTransporter extends Transporters.Base {
   /** What packets were not taken for. */
-  readonly counters: PacketCounters = { forged: 0, strayed: 0, unread: 0 }
+  get counters(): PacketCounters {
+    return this.#counters
+  }
+  readonly #counters = { forged: 0, strayed: 0, unread: 0 }
   readonly #node: BrokerNode
   readonly #takes: (node: NodeId) => boolean
   readonly #kinds = new Set<string>()
@@ -96,7 +99,7 @@ export class MeshTransporter extends Transporters.Base {
   override async send(
     _topic: string,
     data: Buffer,
-    { packet }: { packet: Packet.Packet<unknown> },
+    { packet }: Record<string, unknown>,
   ): Promise<void> {
     const port = this.#port
     if (!port) throw new SignalMeshError('CLOSED', 'This broker has left the mesh')
@@ -114,7 +117,10 @@ export class MeshTransporter extends Transporters.Base {
   /** The link's word of who sent it goes with the packet through all middlewares, in the place of a socket. */
   #take(bytes: Uint8Array, from: NodeId): void {
     const read = readPacket(bytes)
-    if (!read || !this.#kinds.has(read.kind)) return this.#refuse('unread', from)
+    if (!read || !this.#kinds.has(read.kind)) {
+      this.#refuse('unread', from)
+      return
+    }
     void Promise.resolve(this.receive(read.kind, read.data, from as never)).catch(() =>
       this.#refuse('unread', from),
     )
@@ -128,11 +134,10 @@ export class MeshTransporter extends Transporters.Base {
     // A middleware that loses it loses the packet.
     if (typeof from !== 'string') return this.#refuse('forged', 'nobody')
     const packet = this.deserialize(kind, data)
-    const payload = packet?.payload as Payload | undefined
-    if (payload === null || typeof payload !== 'object') return this.#refuse('unread', from)
+    const payload = packet.payload as Payload
     if (payload.sender !== from) return this.#refuse('forged', from)
     if (!this.#isItsOwn(kind, payload)) return this.#refuse('strayed', from)
-    await (this.messageHandler as (kind: string, packet: unknown) => unknown)(kind, packet)
+    await this.transit.messageHandler(kind, packet)
   }
 
   /** Moleculer finds requests and streams by their ids alone, which others may have come to know. */
@@ -148,10 +153,9 @@ export class MeshTransporter extends Transporters.Base {
   }
 
   #refuse(why: keyof PacketCounters, from: string): void {
-    const counters = this.counters as Record<keyof PacketCounters, number>
-    counters[why] += 1
+    this.#counters[why] += 1
     // The first of a kind is news; a flood of them is none.
-    const level = counters[why] === 1 ? 'warn' : 'debug'
+    const level = this.#counters[why] === 1 ? 'warn' : 'debug'
     this.logger[level](`Dropped a packet (${why}) that node '${from}' brought`)
   }
 }
@@ -201,5 +205,3 @@ function readPacket(bytes: Uint8Array): { kind: string; data: Buffer } | undefin
     return undefined
   }
 }
-
-export type { ServiceBroker }

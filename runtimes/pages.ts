@@ -59,13 +59,14 @@ export async function makePages(
 
 function pathOf(file: string): string | undefined {
   if (file === 'demo/index.html') return '/'
+  if (file === 'demo/mesh/index.html') return '/mesh'
   if (file.startsWith('demo/')) return file.slice('demo'.length)
   return BUNDLE.test(file) || file === 'source.tgz' ? `/${file}` : undefined
 }
 
 async function pageMaker(path: string, bytes: Uint8Array): Promise<() => Response> {
   const body = new Uint8Array(bytes)
-  const ending = path === '/' ? 'html' : path.slice(path.lastIndexOf('.') + 1)
+  const ending = path.includes('.') ? path.slice(path.lastIndexOf('.') + 1) : 'html'
   const headers: Record<string, string> = {
     'content-type': TYPES[ending] ?? 'application/octet-stream',
     // A second part has the hash of its text in its name: what a page has of it stays right.

@@ -1,6 +1,7 @@
 /** Starts a node as its configuration says: store, identity, listener, swarm. */
 
 import { toHex } from '../src/bytes.ts'
+import { systemClock } from '../src/clock.ts'
 import { SignalMeshError } from '../src/errors.ts'
 import { addressOf } from '../src/http.ts'
 import type { StunPort } from '../src/icesource.ts'
@@ -8,7 +9,7 @@ import { type Log, withFields } from '../src/log.ts'
 import { type Networks, serveNetworks } from '../src/networks.ts'
 import { storesOf } from '../src/networkstores.ts'
 import { createNode, type MeshNode, type NodeOptions } from '../src/node.ts'
-import type { RelayHost, Running, Runtime, Store, Swarm, UdpPort } from '../src/runtime.ts'
+import type { RelayHost, Running, Runtime, Store, Swarm, Tls, UdpPort } from '../src/runtime.ts'
 import { LINK_PROTOCOL, meshTopic, networkId } from '../src/topic.ts'
 import { adminTokenFrom } from './admin.ts'
 import type { Config } from './config.ts'
@@ -19,6 +20,7 @@ import { REGISTRY_MEMBERS, readMembers } from './members.ts'
 import { finished, makePages, plain } from './pages.ts'
 import { type Finding, openFinding } from './sourceuse.ts'
 import { openStun } from './stun.ts'
+import { keepTls, readTls } from './tlsfiles.ts'
 import { turnFrom } from './turn.ts'
 
 export interface StartedNode {
@@ -35,6 +37,8 @@ export interface StartedNode {
   readonly kept: boolean
   /** Whether the demo page is there to open. */
   readonly built: boolean
+  /** Lets its edges move to other nodes, for so long at most; then it is to be closed. */
+  drain(withinMs: number): Promise<void>
   /** Says goodbye to edges and neighbours, then closes what it opened. */
   close(): Promise<void>
 }
@@ -61,6 +65,7 @@ export async function startNode(
   const logOf = (network: string): Log =>
     config.network.length > 1 ? withFields(log, { network }) : log
   let running: Running | undefined
+  let stopTls = (): void => {}
   const swarms: Swarm[] = []
   let relay: RelayHost | undefined
   let bootstrap: Pick<Running, 'close'> | undefined
@@ -69,6 +74,7 @@ export async function startNode(
   let closing = false
   const close = async (): Promise<void> => {
     closing = true
+    stopTls()
     // First, while it is known who the neighbours are.
     await finding?.close()
     await Promise.all(nodes.map((node) => node.close()))
@@ -117,6 +123,7 @@ export async function startNode(
     relay = await offerRelay(runtime, config, log)
     const counted = withMetrics(served, nodes, host.about.version)
     running = await listen(counted, relay, runtime, config, log, tls)
+    stopTls = keepTls(config, { host, running, log, clock: systemClock }, tls)
     const urls = urlsOf(config, running.port, host.lanAddresses())
     for (const node of nodes) node.setUrls(config.publicUrl.length > 0 ? config.publicUrl : urls)
     const stunAt = {
@@ -166,6 +173,12 @@ export async function startNode(
       },
     })
     const built = files.has('demo/index.html')
+    const drain = async (withinMs: number): Promise<void> => {
+      const drained = await Promise.all(nodes.map((node) => node.drain(withinMs)))
+      const sum = (key: 'moved' | 'left'): number => drained.reduce((all, one) => all + one[key], 0)
+      if (sum('moved') + sum('left') > 0)
+        log.info('Edges moved', { moved: sum('moved'), left: sum('left') })
+    }
     const ids = Object.fromEntries(nodes.map(({ id }, i) => [config.network[i] as string, id]))
     return {
       id: first.id,
@@ -175,6 +188,7 @@ export async function startNode(
       urls,
       kept: store.kept,
       built,
+      drain,
       close,
     }
   } catch (error) {
@@ -300,16 +314,6 @@ function expectsOthers(config: Config): boolean {
   const { peer, registry, dns, lan, publicDht, noDht, bootstrap, relay } = config
   const byDht = !noDht && (publicDht || bootstrap.length + relay.length > 0)
   return byDht || lan || peer.length + registry.length + dns.length > 0
-}
-
-interface Tls {
-  readonly cert: string
-  readonly key: string
-}
-
-async function readTls(config: Config, host: Host): Promise<Tls | undefined> {
-  if (config.tlsCert === undefined || config.tlsKey === undefined) return undefined
-  return { cert: await host.readText(config.tlsCert), key: await host.readText(config.tlsKey) }
 }
 
 /** The URLs of a listener; one on all interfaces is reached on this machine and over the LAN. */

@@ -20,6 +20,7 @@ import {
   CARRY_AHEAD_BYTES,
   CARRY_BYTES_PER_SECOND,
   CARRY_TURN_MS,
+  CARRY_UNHEARD_MS,
   CARRY_WINDOW_BYTES,
   MAX_CARRIES,
   MAX_CARRIES_PER_ADDRESS,
@@ -100,6 +101,8 @@ interface Slot {
   readonly out: Queue
   readonly in: Queue
   reachedAtMs: number
+  /** When the last frame of the peer's came: an honest edge says a word each 10 s. */
+  heardAtMs: number
 }
 
 /** What a frame counts beside its bytes. */
@@ -151,6 +154,7 @@ export function createCarry(options: CarryOptions): Carry {
 
   const push = (slot: Slot, way: 'out' | 'in', frame: Uint8Array): boolean => {
     const queue = slot[way]
+    if (way === 'in') slot.heardAtMs = clock.monotonicMs()
     const number = carriedNumber(frame)
     // It waits already; an edge that hears nothing for long sends again.
     if (queue.frames.has(number)) return false
@@ -172,7 +176,10 @@ export function createCarry(options: CarryOptions): Carry {
     if (way === 'in') return takerAt(slot)
     const { peer, connection } = slot.place
     const other = slots.get(keyOf(peer, { peer: slot.session.peer, connection }))
-    if (other) return takerAt(other)
+    if (other) {
+      other.heardAtMs = clock.monotonicMs()
+      return takerAt(other)
+    }
     const home = options.homeOf(peer)
     // Its edge here has not agreed, or has gone: nobody will take it, and its sender sends again.
     if (home === undefined || home === self) return ignore
@@ -259,6 +266,7 @@ export function createCarry(options: CarryOptions): Carry {
         out: { frames: new Map(), bytes: 0 },
         in: { frames: new Map(), bytes: 0 },
         reachedAtMs: Number.NEGATIVE_INFINITY,
+        heardAtMs: clock.monotonicMs(),
       })
     },
     end: (session, place) => {
@@ -293,7 +301,9 @@ export function createCarry(options: CarryOptions): Carry {
       sweptAtMs = nowMs
       for (const slot of [...slots.values()]) {
         caps.countMinutes(slot.allowances, nowMs, minutes)
-        const over = caps.over(slot.allowances, nowMs)
+        // One with a peer that never agreed, or has gone, would take a place for nothing.
+        const isIdle = nowMs - slot.heardAtMs >= CARRY_UNHEARD_MS
+        const over = caps.over(slot.allowances, nowMs) ?? (isIdle ? unheard() : undefined)
         if (over) refuse(slot, over)
       }
     },
@@ -315,6 +325,10 @@ function costOf(frame: Uint8Array): number {
 
 function carriesNot(): SignalMeshError {
   return new SignalMeshError('REFUSED', 'This node carries nothing between edges')
+}
+
+function unheard(): SignalMeshError {
+  return new SignalMeshError('TIMEOUT', 'Nothing has come of the peer to be carried')
 }
 
 function tooMany(what: string): SignalMeshError {

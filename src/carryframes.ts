@@ -28,9 +28,10 @@ export function featuresOf(carries: boolean): Uint8Array {
 }
 
 /** Those in its card: this version takes reports, and frames of applications where that is on. */
-export function cardFeatures(carries: boolean, apps: boolean): Uint8Array {
+export function cardFeatures(carries: boolean, apps: boolean, reports = true): Uint8Array {
   const features = featuresOf(carries)
-  features[0] = (features[0] as number) | FEATURE_REPORTS | (apps ? FEATURE_APPS : 0)
+  const more = (reports ? FEATURE_REPORTS : 0) | (apps ? FEATURE_APPS : 0)
+  features[0] = (features[0] as number) | more
   return features
 }
 

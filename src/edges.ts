@@ -6,6 +6,7 @@ import { type Carry, NO_CARRY } from './carry.ts'
 import type { Claim } from './claims.ts'
 import type { Clock } from './clock.ts'
 import type { Directory } from './directory.ts'
+import { type Drained, drainEdges } from './draining.ts'
 import { SignalMeshError } from './errors.ts'
 import type { HomeLog } from './homelog.ts'
 import { type IceSource, joined, NO_ICE_SOURCE } from './icesource.ts'
@@ -63,6 +64,8 @@ export interface Edges {
   deliver(peer: PeerId, frame: Uint8Array): boolean
   /** Ends sessions whose edge has a newer presence at another home, and records that have expired. */
   sweep(): void
+  /** Tells edges to move while all else goes on, and waits until they have; with no other home it does nothing. */
+  drain(error: SignalMeshError, withinMs: number): Promise<Drained>
   close(error: SignalMeshError): void
 }
 
@@ -290,9 +293,29 @@ export function createEdges(options: EdgesOptions): Edges {
       const nowMs = clock.nowMs()
       for (const claim of [...log.state.claims.values()]) sweepClaim(claim, nowMs)
     },
+    drain: async ({ code, message }, withinMs) => {
+      if (directory.homes.size < 2) return { moved: 0, left: sessions.size }
+      // Each has its turn, and goes at once.
+      const error = new SignalMeshError(code, message, { retryAfterMs: 0 })
+      for (const session of [...standbys]) session.end(error)
+      const hasMoved = (peer: PeerId): boolean => {
+        const home = directory.locate(peer, clock.nowMs())?.home
+        return home !== undefined && home !== log.state
+      }
+      const tell = (peer: PeerId): void => {
+        const session = sessions.get(peer)
+        if (!session) return
+        leave(session)
+        session.end(error)
+      }
+      return drainEdges(
+        { clock, peers: [...sessions.keys()], perSecond: movesPerSecond(), tell, hasMoved },
+        withinMs,
+      )
+    },
     close: ({ code, message }) => {
       // So that they do not all knock at one door in the same second.
-      const perSecond = MOVES_PER_SECOND * Math.max(1, directory.homes.size - 1)
+      const perSecond = movesPerSecond()
       const spreadMs = Math.ceil((1000 * Math.max(0, sessions.size - 1)) / perSecond)
       const retryAfterMs = Math.min(MOVE_WITHIN_MS, spreadMs)
       const error = new SignalMeshError(code, message, { retryAfterMs })
@@ -302,6 +325,10 @@ export function createEdges(options: EdgesOptions): Edges {
       }
       for (const session of [...standbys]) session.end(error)
     },
+  }
+
+  function movesPerSecond(): number {
+    return MOVES_PER_SECOND * Math.max(1, directory.homes.size - 1)
   }
 
   function sweepClaim(claim: Claim, nowMs: number): void {

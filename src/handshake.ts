@@ -45,6 +45,8 @@ export interface SecureLinkOptions {
   readonly carries?: boolean
   /** Whether this node takes frames of applications. */
   readonly apps?: boolean
+  /** Whether this node takes reports; default: yes. */
+  readonly reports?: boolean
 }
 
 /** What the other side has shown of itself. */
@@ -103,7 +105,7 @@ function nodeCard(options: SecureLinkOptions): Uint8Array {
   return writer()
     .bytes(options.identity.keys.publicKey)
     .bytes(sign('link', options.networkId, body, options.identity.keys))
-    .bytes(cardFeatures(options.carries ?? false, options.apps ?? false))
+    .bytes(cardFeatures(options.carries ?? false, options.apps ?? false, options.reports))
     .done()
 }
 

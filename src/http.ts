@@ -17,7 +17,7 @@ export function answerHttp(
     asset ??
     text(
       404,
-      'Not found; there is /, /edge.min.js, /health, /ready, /mesh.json, /metrics and /source\n',
+      'Not found; there is /, /mesh, /edge.min.js, /health, /ready, /mesh.json, /metrics and /source\n',
     )
   )
 }

@@ -471,6 +471,8 @@ export const WAKE_AGAIN_MS: number = 1 * SECOND_MS
 export const MOVES_PER_SECOND: number = 1_000
 /** But within this, for they cannot be called meanwhile: what the most edges need at five others. */
 export const MOVE_WITHIN_MS: number = 5 * SECOND_MS
+/** A node that drains tells so often some more of its edges to move: a standby takes one on in less. */
+export const DRAIN_TICK_MS = 50
 /** A handshake between nodes must be complete by then: three messages between servers. */
 export const LINK_HANDSHAKE_MS: number = 5 * SECOND_MS
 /** A link that was silent for this long is asked for a sign of life; NATs forget after 30 s. */
@@ -485,6 +487,10 @@ export const SUSPECT_AFTER_MS: number = 2 * HEARTBEAT_MS + 2 * SECOND_MS
 export const REPORT_AFTER_MS: number = SECOND_MS
 /** How often those who watch the mesh are told what is new, and for how long one view of it is handed out. */
 export const WATCH_TICK_MS: number = SECOND_MS
+/** How often it is looked for room in full sockets of who watches: a megabyte each time is 20 MiB in a second. */
+export const WATCH_FLUSH_MS = 50
+/** Who watches and has not caught up for so long is closed: it may begin anew, without holes. */
+export const WATCH_BEHIND_MS: number = 30 * SECOND_MS
 /** A home not heard of for this long has left, with its edges: three heartbeats and a half. */
 export const HOME_EXPIRES_MS: number = 35 * SECOND_MS
 /** Changes are gathered for this long before a batch is signed. */
@@ -612,6 +618,8 @@ export const CARRY_TURN_MS = 10
 export const CARRY_SILENT_MS: number = 10 * SECOND_MS
 /** And ends when nothing comes, or nothing of what was sent has come, by then: a home lost and found takes half of it. */
 export const CARRY_DEAD_MS: number = 40 * SECOND_MS
+/** A home lets a pair go of whose peer nothing has come for so long: its own edge has given it up by then. */
+export const CARRY_UNHEARD_MS: number = 2 * CARRY_DEAD_MS
 /** A carried connection whose ICE has come to nothing by then, though it has not failed, tries anew. */
 export const RTC_STUCK_MS: number = 30 * SECOND_MS
 /** One whose ICE has failed tries anew after this long, and twice as long each time. */

@@ -24,7 +24,6 @@ import {
   MAX_STANDBYS,
   MAX_TOPICS,
   MAX_WATCHERS,
-  WATCH_TICK_MS,
 } from './limits.ts'
 import type { Link } from './link.ts'
 import { drawMesh, type MeshView } from './management.ts'
@@ -32,7 +31,7 @@ import type { Neighbours } from './neighbours.ts'
 import { type ReportedSignals, type ReportFields, SHORT_DIGITS } from './report.ts'
 import type { Reports } from './reports.ts'
 import { PROTOCOL_VERSION } from './topic.ts'
-import { createWatching } from './watching.ts'
+import { againAfter, createWatching } from './watching.ts'
 
 /** What only the holder of the operator's token is shown. */
 export interface AdminView {
@@ -110,7 +109,7 @@ export function createManage(options: ManageOptions): Manage {
   const { self, network, clock, directory, reports, neighbours } = options
   const happenings = createHappenings(self, directory)
   const admit = createAdmin(options.adminToken, clock)
-  let drawn: { readonly atMs: number; readonly body: string } | undefined
+  let drawn: { readonly againAtMs: number; readonly body: string } | undefined
 
   /** The middle one of those that neighbours said over their own links: half of them would have to lie. */
   const clockOffset = (): number | undefined => {
@@ -222,9 +221,10 @@ export function createManage(options: ManageOptions): Manage {
 
   /** Drawn once in a second, however many ask. */
   const meshBody = (): string => {
-    const atMs = clock.monotonicMs()
-    if (!drawn || atMs - drawn.atMs >= WATCH_TICK_MS) {
-      drawn = { atMs, body: `${JSON.stringify(view())}\n` }
+    const startMs = clock.monotonicMs()
+    if (!drawn || startMs >= drawn.againAtMs) {
+      const body = `${JSON.stringify(view())}\n`
+      drawn = { body, againAtMs: againAfter(startMs, clock.monotonicMs()) }
     }
     return drawn.body
   }

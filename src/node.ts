@@ -8,6 +8,7 @@ import { toHex } from './bytes.ts'
 import { type CarryCounters, type CarrySettings, createCarry } from './carry.ts'
 import { runtimesOf } from './claims.ts'
 import { type Clock, repeat, systemClock } from './clock.ts'
+import type { Drained } from './draining.ts'
 import { createEdges } from './edges.ts'
 import { keepEpoch, loadEpoch } from './epoch.ts'
 import { asMeshError, type ErrorCode, SignalMeshError } from './errors.ts'
@@ -162,6 +163,8 @@ export interface MeshNode {
   mesh(): MeshView
   /** Whether it is of use, and if not, why. */
   ready(): Ready
+  /** Takes no more edges, tells those here to move, and waits for so long until they have; then it is to be closed. */
+  drain(withinMs: number): Promise<Drained>
   /** Says goodbye to edges and neighbours. */
   close(): Promise<void>
 }
@@ -181,6 +184,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
   let urls: readonly string[] = publicUrls
   let found: readonly FoundPeer[] = []
   let stopping = false
+  let draining = false
 
   const mesh = createMesh({
     identity,
@@ -312,7 +316,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     adminToken: options.adminToken,
     expectsOthers: options.expectsOthers ?? (options.peers ?? []).length > 0,
     own: () => ({
-      draining: stopping,
+      draining: draining || stopping,
       carries: carry.isOn,
       lendsDht: options.lendsDht ?? false,
       private: options.members?.only ?? false,
@@ -368,13 +372,20 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     stopKeeping?.()
     stuns.close()
     manage.close()
-    const bye = new SignalMeshError('GOING_AWAY', 'This node is stopping')
+    const bye = goingAway()
     // First, for edges hear of nothing once their sessions have ended.
     forward.close()
     edges.close(bye)
     carry.close()
     mesh.close(bye)
     apps.close()
+  }
+
+  const drain = (withinMs: number): Promise<Drained> => {
+    draining = true
+    // So that others see it before it is gone.
+    mesh.report()
+    return edges.drain(goingAway(), withinMs)
   }
 
   const { spoken = [options.network] } = options
@@ -384,7 +395,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
   }
 
   const health = (): Health => ({
-    status: stopping ? 'stopping' : 'ok',
+    status: draining || stopping ? 'stopping' : 'ok',
     nodeId: identity.id,
     network: options.network,
     protocolVersion: PROTOCOL_VERSION,
@@ -414,6 +425,8 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
         return new Response('Not found\n', { status: 404 })
       }
       if (stopping) return new Response('Stopping\n', { status: 503 })
+      const isEdge = pathname === '/edge' || pathname === '/edges'
+      if (draining && isEdge) return new Response('Stopping\n', { status: 503 })
       const address = addressOf(request, info.remoteAddress, options.trustProxy ?? [])
       if (pathname === '/mesh') {
         const asked = new URL(request.url).searchParams.get('n')
@@ -430,7 +443,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
             edges,
             clock,
             checkNetwork,
-            isStopping: () => stopping,
+            isStopping: () => draining || stopping,
           })
       }
       try {
@@ -483,8 +496,13 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     }),
     mesh: manage.view,
     ready: manage.ready,
+    drain,
     close,
   }
+}
+
+function goingAway(): SignalMeshError {
+  return new SignalMeshError('GOING_AWAY', 'This node is stopping')
 }
 
 /** Signals for which no way was found, or no target. */

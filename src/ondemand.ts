@@ -59,9 +59,10 @@ export interface OnDemand {
   begin(home: NodeId, dhtKey: Uint8Array | undefined, by: Asker): boolean
   /**
    * Sees that there will be another look for a way, where the home has just come and may yet say how it
-   * is reached; false if it has had its time.
+   * is reached; false if it has had its time. What was sent in vain meanwhile is `isTried`: it goes again ever
+   * less often, or a home that names others as its way would have them sent each signal forty times.
    */
-  settle(home: NodeId, by: Asker): boolean
+  settle(home: NodeId, by: Asker, isTried?: boolean): boolean
   /** Lets a frame wait for a home that is being dialled, or looked for; throws `RATE_LIMITED` if too many do. */
   wait(home: NodeId, waiting: Waiting): void
   /** A link has come up; gives what waited for it. */
@@ -143,14 +144,16 @@ export function createOnDemand(options: OnDemandOptions): OnDemand {
     return sinceMs < (isBack ? DIAL_RETRY_MS : failure.waitMs)
   }
 
-  const settle = (home: NodeId, by: Asker): boolean => {
+  const settle = (home: NodeId, by: Asker, isTried = false): boolean => {
     const isUnderWay = dials.has(home)
     if (isUnderWay) return true
     const cameAtMs = options.cameAtMs?.(home)
     if (cameAtMs === undefined || clock.monotonicMs() - cameAtMs >= HOME_SETTLES_MS) return false
+    const sinceMs = isTried ? clock.monotonicMs() - cameAtMs : 0
+    const lookMs = Math.max(WAY_LOOK_MS, Math.min(sinceMs, HOME_SETTLES_MS - sinceMs))
     if (isBusyFor(by)) return false
     const again = (): void => options.onAgain?.(home, end(home, dial), by)
-    const cancelTimers = clock.after(WAY_LOOK_MS, again)
+    const cancelTimers = clock.after(lookMs, again)
     const dial: Dial = { waiting: [], dhtKey: undefined, by, cancelTimers }
     dials.set(home, dial)
     return true

@@ -105,9 +105,7 @@ function plainValue(value: unknown, isInMap: boolean): unknown {
 function isOver(time: unknown, nowMs: number): boolean {
   if (time === undefined || time === null || time === '') return false
   if (typeof time !== 'string') return true
-  const match = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)? ?(Z|[+-]\d\d:?\d\d)?/.exec(
-    time,
-  )
+  const match = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)? ?(Z|[+-]\d\d:?\d\d)?/.exec(time)
   const zone = (match?.[3] ?? 'Z').replace(/^(...)(\d\d)$/, '$1:$2')
   const atMs = match ? Date.parse(`${match[1]}T${match[2]}${zone}`) : Number.NaN
   // A time that cannot be read may be over.

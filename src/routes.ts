@@ -121,7 +121,8 @@ export function createRoutes(options: RoutesOptions): Routes {
       return vias.choose(home) !== link
     },
     waitFor: ({ frame, home, link, isRetry }) => {
-      if (link === home || !dials.settle(home, { edge: fromOf(frame), group: '' })) return false
+      const by = { edge: fromOf(frame), group: '' }
+      if (link === home || !dials.settle(home, by, true)) return false
       dials.wait(home, { frame, isRetry })
       return true
     },

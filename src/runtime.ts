@@ -8,7 +8,18 @@ import type { Log } from './log.ts'
 export interface Running {
   /** The port in use, also where 0 was asked for. */
   readonly port: number
+  /**
+   * Of a listener with TLS: takes newcomers by this certificate from now on; who is there stays.
+   * @throws SignalMeshError `BAD_CONFIG` for one that cannot be used, and goes on with the one before
+   */
+  useTls?(tls: Tls): void
   close(): Promise<void>
+}
+
+/** A certificate chain and its private key, PEM. */
+export interface Tls {
+  readonly cert: string
+  readonly key: string
 }
 
 /** Takes a new link; one that says so may have frames larger than those of all others. */
@@ -23,7 +34,7 @@ export interface ListenOptions {
   readonly host: string
   /** 0: any free port. */
   readonly port: number
-  readonly tls?: { readonly cert: string; readonly key: string }
+  readonly tls?: Tls
   /** Answers an HTTP request. It never throws. */
   fetch(request: Request, info: UpgradeInfo): Response | Promise<Response>
   /** Decides on a WebSocket upgrade: a Response refuses it, a function takes the new link. */

@@ -8,6 +8,8 @@ import {
   MAX_PAGE_BYTES,
   MAX_WATCHERS,
   MAX_WATCHERS_PER_ADDRESS,
+  WATCH_BEHIND_MS,
+  WATCH_FLUSH_MS,
   WATCH_TICK_MS,
 } from './limits.ts'
 import type { Link } from './link.ts'
@@ -29,61 +31,102 @@ export interface WatchingOptions {
   eventCount(): number
 }
 
-/** What the watchers were told last: by node what of it would be told anew, and how many events. */
-interface Told {
-  readonly nodes: Map<string, string>
-  events: number
+/** The mesh as it was drawn last: what of each node would be told anew, how many events, and how it is told to who comes. */
+interface Drawn {
+  readonly view: MeshView
+  readonly states: ReadonlyMap<string, string>
+  readonly events: number
+  /** Not again before. */
+  readonly againAtMs: number
+  /** Made for the first who comes. */
+  frames: readonly Uint8Array[] | undefined
+}
+
+interface Watcher {
+  readonly group: string
+  /** What its socket has no room for yet; the frames are the same for all. */
+  readonly queue: Uint8Array[]
+  /** When its queue was empty last. */
+  evenAtMs: number
 }
 
 export function createWatching(options: WatchingOptions): Watching {
   const { clock } = options
-  const watchers = new Map<Link, string>()
-  let told: Told = { nodes: new Map(), events: 0 }
+  const watchers = new Map<Link, Watcher>()
+  let drawn: Drawn | undefined
   let stop: (() => void) | undefined
+  let cancelFlush: (() => void) | undefined
 
-  const say = (to: Iterable<Link>, messages: readonly MeshMessage[]): void => {
-    const frames = messages.map((message) => utf8(JSON.stringify(message)))
-    for (const link of to) {
-      // Who reads too slowly begins anew, rather than with holes.
-      if (link.bufferedBytes > MAX_BUFFERED_BYTES) link.close('RATE_LIMITED')
-      else for (const frame of frames) link.send(frame)
+  const draw = (): Drawn => {
+    const startMs = clock.monotonicMs()
+    const view = options.view()
+    const states = new Map(view.nodes.map((node) => [node.id, stateOf(node)]))
+    const againAtMs = againAfter(startMs, clock.monotonicMs())
+    drawn = { view, states, events: options.eventCount(), againAtMs, frames: undefined }
+    return drawn
+  }
+
+  const flush = (): void => {
+    cancelFlush?.()
+    cancelFlush = undefined
+    const nowMs = clock.monotonicMs()
+    let isBehind = false
+    for (const [link, watcher] of [...watchers]) {
+      const { queue } = watcher
+      while (queue.length > 0 && link.bufferedBytes < MAX_BUFFERED_BYTES) {
+        link.send(queue.shift() as Uint8Array)
+      }
+      if (queue.length === 0) watcher.evenAtMs = nowMs
+      else if (nowMs - watcher.evenAtMs >= WATCH_BEHIND_MS) link.close('RATE_LIMITED')
+      else isBehind = true
     }
+    if (isBehind) cancelFlush = clock.after(WATCH_FLUSH_MS, flush)
   }
 
   const tick = (): void => {
-    const view = options.view()
-    const count = options.eventCount()
-    const changed = view.nodes.filter((node) => told.nodes.get(node.id) !== stateOf(node))
-    const here = new Set(view.nodes.map(({ id }) => id))
-    const gone = [...told.nodes.keys()].filter((id) => !here.has(id))
-    const news = count - told.events
+    // Timers may come a little early.
+    if (drawn && clock.monotonicMs() < drawn.againAtMs - WATCH_TICK_MS / 2) return
+    const before = drawn ?? draw()
+    const { view, states, events: count } = draw()
+    const changed = view.nodes.filter(({ id }) => before.states.get(id) !== states.get(id))
+    const gone = [...before.states.keys()].filter((id) => !states.has(id))
+    const news = count - before.events
     const events = news > 0 ? view.events.slice(-news) : []
-    told = { nodes: new Map(view.nodes.map((node) => [node.id, stateOf(node)])), events: count }
     if (changed.length + gone.length + events.length === 0) return
-    say(watchers.keys(), [
+    const frames = encoded([
       ...inPages(changed),
       ...(gone.length ? [{ type: 'gone', nodes: gone } as const] : []),
       ...(events.length ? [{ type: 'events', events } as const] : []),
       { type: 'totals', atMs: view.atMs, totals: view.totals },
     ])
+    for (const { queue } of watchers.values()) queue.push(...frames)
+    flush()
   }
 
-  const begin = (link: Link): void => {
-    const { network, protocolVersion, self, nodes, events, atMs, totals } = options.view()
-    say(
-      [link],
-      [
-        { type: 'begin', network, protocolVersion, self, nodes: nodes.length },
-        ...inPages(nodes),
-        { type: 'events', events },
-        { type: 'totals', atMs, totals },
-      ],
-    )
+  /** Drawn once in a second, however many come: the next tick tells them what has changed since. */
+  const begin = (): readonly Uint8Array[] => {
+    const isOld = !stop && drawn && clock.monotonicMs() >= drawn.againAtMs
+    const now = !drawn || isOld ? draw() : drawn
+    const { network, protocolVersion, self, nodes, events, atMs, totals } = now.view
+    now.frames ??= encoded([
+      { type: 'begin', network, protocolVersion, self, nodes: nodes.length },
+      ...inPages(nodes),
+      { type: 'events', events },
+      { type: 'totals', atMs, totals },
+    ])
+    return now.frames
   }
 
   const hasRoom = (group: string): boolean => {
-    const same = [...watchers.values()].filter((other) => other === group).length
+    const same = [...watchers.values()].filter((other) => other.group === group).length
     return watchers.size < MAX_WATCHERS && same < MAX_WATCHERS_PER_ADDRESS
+  }
+
+  const end = (): void => {
+    stop?.()
+    stop = undefined
+    cancelFlush?.()
+    cancelFlush = undefined
   }
 
   const take = (link: Link, group: string): void => {
@@ -92,25 +135,16 @@ export function createWatching(options: WatchingOptions): Watching {
       link.close('TOO_MANY')
       return
     }
-    // Told what is new until now, so that nobody hears of it twice.
-    if (stop) tick()
-    else {
-      const { nodes } = options.view()
-      told = {
-        nodes: new Map(nodes.map((node) => [node.id, stateOf(node)])),
-        events: options.eventCount(),
-      }
-      stop = repeat(clock, WATCH_TICK_MS, tick)
-    }
-    watchers.set(link, group)
-    begin(link)
+    const queue = [...begin()]
+    stop ??= repeat(clock, WATCH_TICK_MS, tick)
+    watchers.set(link, { group, queue, evenAtMs: clock.monotonicMs() })
+    flush()
     // There is nothing to say to it: who does so is no watcher.
     link.subscribe(() => link.close('BAD_FRAME'))
     void link.closed.then(() => {
       watchers.delete(link)
       if (watchers.size > 0) return
-      stop?.()
-      stop = undefined
+      end()
     })
   }
 
@@ -123,17 +157,25 @@ export function createWatching(options: WatchingOptions): Watching {
       return hasRoom(group) ? (link) => take(link, group) : 'TOO_MANY'
     },
     close: () => {
-      stop?.()
-      stop = undefined
+      end()
       for (const link of watchers.keys()) link.close('GOING_AWAY')
     },
   }
+}
+
+/** When the mesh may be drawn again: each second, or less often where that took more than a twentieth of the time. */
+export function againAfter(startMs: number, endMs: number): number {
+  return Math.max(startMs + WATCH_TICK_MS, endMs + 20 * (endMs - startMs))
 }
 
 /** What of a node is worth telling; when it was heard of changes with each beat, and comes with its report. */
 function stateOf({ report, isLinked, isSuspected, epoch, index, behind, edges }: NodeView): string {
   const { number } = report ?? {}
   return [epoch, index, number, isLinked, isSuspected, behind, edges].join()
+}
+
+function encoded(messages: readonly MeshMessage[]): readonly Uint8Array[] {
+  return messages.map((message) => utf8(JSON.stringify(message)))
 }
 
 /** Nodes in messages of a bounded size. */

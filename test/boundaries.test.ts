@@ -7,7 +7,9 @@ import { assert, suite } from './harness/suite.ts'
 const core = readSources('src/**/*.ts').filter(isCode)
 const shipped = [
   ...core,
-  ...readSources('runtimes/**/*.ts', 'mod.ts', 'demo/**/*.ts', 'build.ts').filter(isCode),
+  ...readSources(
+    ...['runtimes/**/*.ts', 'mod.ts', 'dashboard/**/*.ts', 'demo/**/*.ts', 'build.ts'],
+  ).filter(isCode),
 ]
 const endToEnd = readSources('e2e/**/*.ts')
 const all = [

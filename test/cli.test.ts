@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { WebSocket } from 'ws'
 import { finished, makePages } from '../runtimes/pages.ts'
+import { joinMesh } from '../src/edge/mod.ts'
 import { cert, key } from './fixtures/tls.ts'
 import { assert, suite } from './harness/suite.ts'
 import { killPrograms, type Program, startProgram } from './support/program.ts'
@@ -271,6 +272,22 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     ws.terminate()
   })
 }
+
+test('told to stop, it lets its edges move to another node before it goes', async () => {
+  const first = start(['--port', '0'])
+  const url = await urlOf(first)
+  const second = start(['--port', '0', '--peer', url, '--allow-private'])
+  const otherUrl = await urlOf(second)
+  const edge = await joinMesh({ urls: [url, otherUrl] })
+  while ((await healthOf(otherUrl)).mesh.homes < 2 || (await healthOf(url)).mesh.homes < 2) {
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  first.process.kill('SIGTERM')
+  assert.is(await first.ended, 0)
+  assert.match(first.err, /Edges moved moved=1 left=0/)
+  assert.is((await healthOf(otherUrl)).edges, 1)
+  await edge.close()
+})
 
 test('stops at once at a second signal', async () => {
   const node = start(['--port', '0'])

@@ -32,6 +32,7 @@ const SETTINGS: readonly [keyof Config, unknown, string, unknown][] = [
   ['meshRelay', true, 'off', false],
   ['meshRelayRate', 4_194_304, '100000', 100_000],
   ['members', undefined, './members.txt', './members.txt'],
+  ['drain', 1, '30', 30],
   ['logLevel', 'info', 'debug', 'debug'],
   ['logFormat', 'pretty', 'json', 'json'],
 ]

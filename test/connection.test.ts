@@ -117,6 +117,24 @@ test('messages between two readers wait for the second', async () => {
   assert.equal(got, ['two'])
 })
 
+test('a path that changes late is told at once, and the other side’s browser is made to follow', async () => {
+  const source = subject()
+  const told: string[] = []
+  source.connection.on('path', (path) => told.push(path))
+  source.path = 'turn'
+  await source.clock.advance(60_000)
+  assert.equal([told, source.sent], [['turn'], []])
+  source.path = 'direct'
+  source.moved()
+  await source.clock.advance(0)
+  assert.equal([told, source.connection.path], [['turn', 'direct'], 'direct'])
+  // It goes by the path that counts now, and says nothing new.
+  assert.equal(source.sent, [Uint8Array.of(16, 0, 0, 0, 0, 0, 0, 0, 0)])
+  source.end('over')
+  source.moved()
+  assert.is(source.clock.pending, 0)
+})
+
 test('what came before the end can still be read after it', async () => {
   const source = subject()
   source.hears('one')

@@ -69,6 +69,13 @@ test('a lost path ends nothing, and is told once it is lost and when it is back'
   assert.equal([away, ended], [[true, true, false], []])
 })
 
+test('another path of an open connection is told as the browser says so', async () => {
+  const { pc, paths } = await opened()
+  const { iceTransport } = pc.sctp.transport
+  iceTransport.dispatchEvent(new Event('selectedcandidatepairchange'))
+  assert.is(paths(), 1)
+})
+
 test('a path that was never found ends it, and so does a handshake that fails', async () => {
   const early = await offered()
   early.pc.iceConnectionState = 'failed'
@@ -157,6 +164,7 @@ const endsIn = (items: readonly Item[]): number =>
 /** An initiator that has told its offer, over an implementation of WebRTC that only keeps books. */
 async function offered(): Promise<Offered> {
   const away: boolean[] = []
+  let paths = 0
   const told: Item[] = []
   const ended: unknown[] = []
   const kept: Books[] = []
@@ -179,6 +187,9 @@ async function offered(): Promise<Offered> {
     onData: () => undefined,
     onStream: () => undefined,
     onAway: (isAway) => away.push(isAway),
+    onPath: () => {
+      paths += 1
+    },
     onClose: (error) => ended.push(error),
   })
   made.push(rtc)
@@ -187,7 +198,7 @@ async function offered(): Promise<Offered> {
     told.map(({ kind }) => kind),
     ['description'],
   )
-  return { rtc, pc: kept[0] as Books, told, ended, away }
+  return { rtc, pc: kept[0] as Books, told, ended, away, paths: () => paths }
 }
 
 interface Offered {
@@ -196,6 +207,8 @@ interface Offered {
   readonly told: Item[]
   readonly ended: unknown[]
   readonly away: boolean[]
+  /** How often another path was told of. */
+  paths(): number
 }
 
 /** The same once it is open. */
@@ -223,6 +236,7 @@ interface Books {
   iceConnectionState: string
   connectionState: string
   readonly channel: { readyState: string; onopen(): void; close(): void }
+  readonly sctp: { readonly transport: { readonly iceTransport: EventTarget } }
   readonly configuration: RTCConfiguration | undefined
   oniceconnectionstatechange(): void
   onconnectionstatechange(): void
@@ -237,6 +251,7 @@ function books(): Books {
   const pc = {
     added,
     channel,
+    sctp: { transport: { iceTransport: new EventTarget() } },
     configuration: undefined as RTCConfiguration | undefined,
     setConfiguration: (configuration: RTCConfiguration) => {
       pc.configuration = configuration

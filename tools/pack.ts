@@ -34,7 +34,7 @@ export async function packFiles(): Promise<void> {
   const typed = declarations.flatMap((path) =>
     modulesOf(path, readFileSync(join(OUT, path), 'utf8')),
   )
-  for (const path of new Set(['mod.js', ...typed]))
+  for (const path of new Set(['mod.js', 'runtimes/moleculer.js', ...typed]))
     prepend(path, selfTyped(`./${basename(path, '.js')}`))
   prepend('mod.js', '#!/usr/bin/env node\n')
   await bundle('edge')

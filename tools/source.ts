@@ -19,6 +19,7 @@ export const SOURCE_PARTS: readonly string[] = [
   'bench',
   'biome.json',
   'build.ts',
+  'dashboard',
   'demo',
   'bunfig.toml',
   'deno.json',

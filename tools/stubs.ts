@@ -77,7 +77,7 @@ const CASES: readonly Case[] = [
 const ROOT = join(import.meta.dirname, '..')
 /** What a test needs of the tree, besides the packages. */
 const COPIED = [
-  ...['src', 'runtimes', 'test', 'e2e', 'tools', 'demo', 'dist'],
+  ...['src', 'runtimes', 'test', 'e2e', 'tools', 'dashboard', 'demo', 'dist'],
   ...['mod.ts', 'build.ts', 'package.json', 'README.md'],
 ]
 const WORKERS = 2

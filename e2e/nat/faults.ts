@@ -32,9 +32,9 @@ export async function runFaults(lab: Lab, mesh: LabMesh, { sites }: Block): Prom
       throw new Error(`No connection to try faults on: ${called.message}`)
     return [
       await check('UDP is cut off and comes back', from, to, async () => {
-        lab.drop('meta l4proto udp')
+        const heal = lab.drop('meta l4proto udp')
         await new Promise((resolve) => setTimeout(resolve, CUT_MS))
-        lab.dropNothing()
+        heal()
       }),
       await check('a site gets another public address', from, to, async () => lab.renumber(a)),
       await check('every node dies', from, to, async () => {

@@ -24,9 +24,10 @@ export interface Lab {
   heal(port: number): void
   /** Gives the site another public address: all its mappings are gone. */
   renumber(site: Site): void
-  /** Has the core drop what `rule` says, until it is told otherwise. */
-  drop(rule: string): void
-  dropNothing(): void
+  /** Has the core drop what `rule` says; gives what ends that. `verdict` may be another one. */
+  drop(rule: string, verdict?: string): () => void
+  /** The core sends what is for one address to another; gives what ends that. */
+  redirect(from: string, to: string): () => void
 }
 
 /** Bytes that went from one address to another, by `tcp` or `udp`. */
@@ -77,21 +78,27 @@ export async function buildLab(
         `ip netns exec ${front} nft flush set ip lab peers || true`,
       ])
     },
-    drop: (rule) => {
-      world.runLines([
-        'ip netns exec core nft add table inet faults',
-        "ip netns exec core nft 'add chain inet faults forward { type filter hook forward priority -10; }'",
-        `ip netns exec core nft 'add rule inet faults forward ${rule} drop'`,
-      ])
-    },
-    dropNothing: () => {
-      world.runLines(['ip netns exec core nft delete table inet faults 2>/dev/null || true'])
-    },
+    drop: (rule, verdict = 'drop') =>
+      fault('chain forward { type filter hook forward priority -10;', `${rule} ${verdict}`),
+    redirect: (from, to) =>
+      fault(
+        'chain pre { type nat hook prerouting priority -100;',
+        `ip daddr ${from} dnat ip to ${to}`,
+      ),
   }
 }
 
 export function isTwins(kind: Kind | Twins): kind is Twins {
   return kind in TWINS
+}
+
+let faults = 0
+
+/** A rule of the core's, in a table of its own so that it can go alone. */
+function fault(chain: string, rule: string): () => void {
+  const table = `inet fault${faults++}`
+  world.runLines(world.rules('core', `table ${table} {\n${chain}\n${rule}\n}\n}\n`))
+  return () => void world.runLines([`ip netns exec core nft delete table ${table}`])
 }
 
 function server(name: string, hosts: readonly number[]): string[] {

@@ -17,6 +17,8 @@ const RUNTIMES: readonly RuntimeName[] = ['node', 'deno', 'bun']
 const PORT = 443
 const STUN_PORT = 3478
 const TURN_HOST = 30
+/** A coturn that knows another secret. */
+const STRANGE_TURN_HOST = 31
 /** Of a minimal server that signals by the same pages, for comparison. */
 export const PLAIN_HOST = 40
 const SECRET = 'a secret of the laboratory'
@@ -32,10 +34,12 @@ const FIRST_HOST: Readonly<Record<Mode, number>> = { stun: 10, turn: 13, mesh: 1
 export const SERVERS: readonly number[] = [
   ...MODES.flatMap((mode) => RUNTIMES.map((_, i) => FIRST_HOST[mode] + i)),
   TURN_HOST,
+  STRANGE_TURN_HOST,
   PLAIN_HOST,
 ]
 
 export const TURN_ADDRESSES: readonly string[] = addresses(TURN_HOST)
+export const STRANGE_TURN_ADDRESSES: readonly string[] = addresses(STRANGE_TURN_HOST)
 
 export interface MeshNode extends RuntimeNode {
   readonly host: number
@@ -118,19 +122,20 @@ function flagsOf(mode: Mode, data: string): string[] {
 }
 
 /** Coturn as the README has it, on UDP 3478 and TCP 443. */
-export async function startTurn(): Promise<void> {
+export async function startTurn(isStrange = false): Promise<void> {
+  const host = isStrange ? STRANGE_TURN_HOST : TURN_HOST
   const folder = mkdtempSync(join(tmpdir(), 'nat-coturn-'))
   const file = join(folder, 'turnserver.conf')
-  const [v4 = '', v6 = ''] = TURN_ADDRESSES
+  const [v4 = '', v6 = ''] = addresses(host)
   const own = [
     ...[v4, v6].flatMap((each) => [`listening-ip=${each}`, `relay-ip=${each}`]),
     `listening-port=${STUN_PORT}`,
     `aux-server=${v4}:${PORT}`,
-    `static-auth-secret=${SECRET}`,
+    `static-auth-secret=${isStrange ? 'another secret' : SECRET}`,
     ...['no-tls', 'no-dtls', 'log-file=stdout', `pidfile=${join(folder, 'pid')}`],
   ]
   writeFileSync(file, `${documented()}\n${own.join('\n')}\n`)
-  const [first = '', ...rest] = into(`srv-${TURN_HOST}`)
+  const [first = '', ...rest] = into(`srv-${host}`)
   spawn(first, [...rest, 'turnserver', '-c', file], { stdio: 'ignore' })
   await poll('coturn answers', TURN_WITHIN_MS, async () =>
     (await runClient('turnutils_stunclient', ['-p', String(STUN_PORT), v4])).includes('reflexive'),

@@ -1,12 +1,14 @@
 /** What runs in the pages of the laboratory: an edge that can be found by its site's name, called and asked. */
 
-import type { Connection, Edge, SignalMeshError } from '../../src/edge/mod.ts'
+import type { Connection, Edge, Incoming, SignalMeshError } from '../../src/edge/mod.ts'
 
 export interface Called {
   readonly outcome: 'open' | 'failed'
   readonly code?: string
   /** The cause that the error names, with the side that it is about. */
   readonly cause?: string
+  /** How far it came, as the cause says. */
+  readonly phase?: string
   readonly message?: string
   /** From asking who is there to the open connection. */
   readonly ms: number
@@ -46,11 +48,17 @@ export async function join(about: {
   network: string
   name: string
   meshRelay: boolean
+  /** In more topics: in one it refuses each call, in another it lets it ring. */
+  odd?: boolean
 }): Promise<string> {
   const { joinMesh } = await import('/edge.min.js' as string)
   const edge: Edge = await joinMesh({
     network: about.network,
     meshRelay: about.meshRelay,
+    onIncoming: ({ topic, accept, refuse }: Incoming) => {
+      if (topic.startsWith('refuse-')) refuse('not today')
+      else if (!topic.startsWith('ring-')) return accept()
+    },
   })
   const kit: Kit = { edge, connections: new Map(), counts: new Map(), got: new Map() }
   edge.on('connection', (connection) => {
@@ -63,18 +71,30 @@ export async function join(about: {
   })
   globalThis.nat = kit
   await edge.advertise(`site-${about.name}`)
+  for (const kind of about.odd ? ['refuse', 'ring'] : [])
+    await edge.advertise(`${kind}-${about.name}`)
   return edge.id
 }
 
+export interface Target {
+  readonly name: string
+  readonly id: string
+  readonly timeoutMs?: number
+  /** The topic that is called in. */
+  readonly topic?: 'site' | 'refuse' | 'ring'
+  /** Without asking who is there. */
+  readonly blind?: boolean
+}
+
 /** Finds a site's edge and connects. */
-export async function call(to: { name: string; id: string; timeoutMs?: number }): Promise<Called> {
+export async function call(to: Target): Promise<Called> {
   const { edge } = nat
-  const topic = `site-${to.name}`
+  const topic = `${to.topic ?? 'site'}-${to.name}`
   const startMs = performance.now()
   const sinceMs = (): number => Math.round(performance.now() - startMs)
   const limit = to.timeoutMs === undefined ? {} : { timeoutMs: to.timeoutMs }
   try {
-    for (let found = false; !found; ) {
+    for (let found = to.blind ?? false; !found; ) {
       found = (await edge.discover(topic)).peers.some(({ id }) => id === to.id)
       if (!found) await new Promise((resolve) => setTimeout(resolve, 100))
       if (sinceMs() > 10_000) throw Object.assign(new Error('not found'), { code: 'NOT_FOUND' })
@@ -83,8 +103,15 @@ export async function call(to: { name: string; id: string; timeoutMs?: number })
     return { outcome: 'open', ms: sinceMs() }
   } catch (caught) {
     const { code, message, cause } = caught as SignalMeshError
-    const { code: why = '', side = '' } = (cause ?? {}) as { code?: string; side?: string }
-    return { outcome: 'failed', code, message, ms: sinceMs(), cause: `${why} ${side}`.trim() }
+    const { code: why = '', side = '', phase = '' } = (cause ?? {}) as Record<string, string>
+    return {
+      outcome: 'failed',
+      code,
+      message,
+      ms: sinceMs(),
+      cause: `${why} ${side}`.trim(),
+      phase,
+    }
   }
 }
 

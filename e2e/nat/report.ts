@@ -2,6 +2,7 @@
 
 import { writeFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
+import type { Cause } from './causes.ts'
 import type { Cell } from './cells.ts'
 import { type Kind, MODES, type Mode, TWINS } from './kinds.ts'
 
@@ -32,6 +33,8 @@ export interface Results {
   readonly modes: readonly Mode[]
   readonly proofs: readonly Proof[]
   readonly cells: readonly Cell[]
+  /** Causes that were provoked by rules of routers. */
+  readonly causes: readonly Cause[]
   readonly checks: readonly Check[]
   readonly ratio?: Ratio
 }
@@ -51,7 +54,7 @@ export function writeReport(results: Results, jsonFile?: string, mdFile?: string
 /** Times the minimal server’s that the mesh may take. */
 const MOST_RATIO = 1.15
 
-export function wrongs({ proofs, cells, checks, ratio }: Results): string[] {
+export function wrongs({ proofs, cells, causes, checks, ratio }: Results): string[] {
   return [
     ...(ratio && ratio.ratio > MOST_RATIO ? [`the mesh takes ${ratio.ratio} times as long`] : []),
     ...proofs
@@ -60,12 +63,15 @@ export function wrongs({ proofs, cells, checks, ratio }: Results): string[] {
     ...cells.flatMap(({ mode, from, to, wrong }) =>
       wrong.map((text) => `${mode}: ${from} → ${to}: ${text}`),
     ),
+    ...causes
+      .filter(({ passed }) => !passed)
+      .map(({ title, pair, want, said }) => `${title}, ${pair}: "${said}", not "${want}"`),
     ...checks.filter(({ passed }) => !passed).map(({ name, text }) => `${name}: ${text}`),
   ]
 }
 
 function markdown(results: Results): string {
-  const { cells, proofs, checks, ratio, seconds } = results
+  const { cells, proofs, causes, checks, ratio, seconds } = results
   const wrong = wrongs(results)
   const parts = [
     '# The NAT matrix',
@@ -75,6 +81,7 @@ function markdown(results: Results): string {
     `${cells.length} cells and ${proofs.length} NATs in ${Math.round(seconds)} s; ${wrong.length} not as theory says.`,
     ...MODES.filter((mode) => results.modes.includes(mode)).map((mode) => table(mode, cells)),
     ...(ratio ? [ratioText(ratio)] : []),
+    ...(causes.length ? [causesText(causes)] : []),
     ...(checks.length ? ['## More', checks.map(checkLine).join('\n')] : []),
     ...(wrong.length ? ['## Not as theory says', wrong.map((text) => `- ${text}`).join('\n')] : []),
     '## What each NAT proved to be',
@@ -130,6 +137,23 @@ function ratioText({ pairs, samples, meshMedianMs, plainMedianMs, ratio }: Ratio
 
 ${pairs} pairs, ${samples} times each, in turn with the same pages signalling by a minimal server in the same laboratory:
 median from asking who is there to open ${meshMedianMs} ms by the mesh, ${plainMedianMs} ms by the server, ratio ${ratio}.`
+}
+
+function causesText(causes: readonly Cause[]): string {
+  const titles = [...new Set(causes.map(({ title }) => title))]
+  const rows = titles.map((title) => {
+    const all = causes.filter((one) => one.title === title)
+    const [{ by, want } = { by: '', want: '' }] = all
+    const said = all.map(({ said, ms, passed }) => `${passed ? '' : `**!!** ${said} `}${ms}`)
+    return `| ${title} | ${by} | \`${want}\` | ${said.join(', ')} |`
+  })
+  return `## Causes, provoked by rules of routers
+
+Each on three pairs of sites; the time is from the call, or from the fault where a connection was open, to the cause.
+
+| | What was done | What \`why()\` has to say, and in which phase | ms |
+|---|---|---|---|
+${rows.join('\n')}`
 }
 
 function checkLine({ name, passed, text }: Check): string {

@@ -3,28 +3,32 @@
 import { parseArgs } from 'node:util'
 import { ensureBrowser } from '../browser.ts'
 import { allKinds, allTwins, type Block, runBlock, type Sites, square } from './blocks.ts'
+import { type Cause, causesSites, runCauses } from './causes.ts'
 import type { Cell } from './cells.ts'
 import { faultsBlock, runFaults } from './faults.ts'
 import { foxesBlock, runFoxes } from './foxes.ts'
-import { ABOUT, MODES } from './kinds.ts'
+import { ABOUT, MODES, type Mode } from './kinds.ts'
 import { buildLab, type Lab } from './lab.ts'
 import { type LabMesh, SERVERS, startMesh, startTurn } from './mesh.ts'
 import { endWithParent, ensurePrograms, isInside, runInside, whyNoLab } from './private.ts'
 import { measureRatio, ratioBlock } from './ratio.ts'
-import { type Proof, type Results, textOf, writeReport, wrongs } from './report.ts'
+import { type Check, type Proof, type Results, textOf, writeReport, wrongs } from './report.ts'
+import { roomSites, runRoom } from './rooms.ts'
 
 const HELP = `npm run e2e:nat -- [options]
   --small         a few cells of each outcome, as in the e2e suite
   --modes LIST    of stun, turn, mesh (default: all)
-  --parts LIST    of matrix, twins, firefox, ratio, faults (default: all)
+  --parts LIST    of matrix, twins, firefox, ratio, room, causes, faults (default: all)
   --json FILE     where everything is written
   --md FILE       where the tables are written`
+
+const PARTS = 'matrix,twins,firefox,ratio,room,causes,faults'
 
 const { values } = parseArgs({
   options: {
     small: { type: 'boolean', default: false },
     modes: { type: 'string', default: MODES.join() },
-    parts: { type: 'string', default: 'matrix,twins,firefox,ratio,faults' },
+    parts: { type: 'string', default: PARTS },
     json: { type: 'string' },
     md: { type: 'string' },
     help: { type: 'boolean', default: false },
@@ -49,15 +53,17 @@ async function main(): Promise<number> {
   endWithParent()
   const modes = MODES.filter((mode) => values.modes.split(',').includes(mode))
   const blocks = blocksOf()
-  // What is no part of the matrix is tried where nothing but STUN helps.
-  const isOn = (part: string): boolean =>
-    values.parts.split(',').includes(part) && !values.small && modes.includes('stun')
+  // What is no part of the matrix is tried where nothing but STUN helps, or by the relay of the mesh.
+  const isOn = (part: string, mode: Mode = 'stun'): boolean =>
+    values.parts.split(',').includes(part) && !values.small && modes.includes(mode)
   const more = [
-    ...(isOn('firefox') ? [foxesBlock()] : []),
-    ...(isOn('ratio') ? [ratioBlock()] : []),
-    ...(isOn('faults') ? [faultsBlock()] : []),
+    ...(isOn('firefox') ? foxesBlock().sites : []),
+    ...(isOn('ratio') ? ratioBlock().sites : []),
+    ...(isOn('room', 'mesh') ? roomSites() : []),
+    ...(isOn('causes') ? causesSites() : []),
+    ...(isOn('faults') ? faultsBlock().sites : []),
   ]
-  const lab = await buildLab(sitesOf([...blocks, ...more]), SERVERS)
+  const lab = await buildLab(sitesOf([...blocks.flatMap((one) => one.sites), ...more]), SERVERS)
   const [proofs, meshes] = await Promise.all([
     prove(lab),
     Promise.all(modes.map((mode) => startMesh(mode))),
@@ -72,14 +78,21 @@ async function main(): Promise<number> {
     tell(`${cells.length}/${count} ${mode}: ${from} → ${to}: ${textOf(cell)} ${wrong.join('; ')}`)
   }
   for (const block of blocks) await runBlock(lab, meshes, block, take)
-  const mesh = meshes[0] as LabMesh
+  const meshOf = (mode: Mode): LabMesh => meshes.find((one) => one.mode === mode) as LabMesh
+  const mesh = meshOf('stun')
   if (isOn('firefox')) await runFoxes(lab, mesh, take)
   const ratio = isOn('ratio') && (await measureRatio(lab, mesh, ratioBlock()))
   if (ratio) tell(`discover to open, beside a minimal server: ${JSON.stringify(ratio)}`)
-  const checks = isOn('faults') ? await runFaults(lab, mesh, faultsBlock()) : []
-  for (const { name, text } of checks) tell(`${name}: ${text}`)
+  const checks: Check[] = []
+  const note = (...more: readonly Check[]): void => {
+    checks.push(...more)
+    for (const { name, passed, text } of more) tell(`${passed ? '' : '✘ '}${name}: ${text}`)
+  }
+  if (isOn('room', 'mesh')) note(...(await runRoom(lab, meshOf('mesh'))))
+  const causes = isOn('causes') ? await runCauses(lab, mesh, meshOf('turn'), tellCause) : []
+  if (isOn('faults')) note(...(await runFaults(lab, mesh, faultsBlock())))
   const seconds = performance.now() / 1000
-  return conclude({ seconds, modes, proofs, cells, checks, ...(ratio && { ratio }) })
+  return conclude({ seconds, modes, proofs, cells, causes, checks, ...(ratio && { ratio }) })
 }
 
 function blocksOf(): Block[] {
@@ -104,8 +117,12 @@ function conclude(results: Results): number {
   return wrong.length ? 1 : 0
 }
 
-function sitesOf(blocks: readonly Block[]): Sites {
-  return [...new Map(blocks.flatMap(({ sites }) => sites)).entries()]
+function sitesOf(all: Sites): Sites {
+  return [...new Map(all).entries()]
+}
+
+function tellCause({ title, pair, said, passed }: Cause): void {
+  tell(`${passed ? '' : '✘ '}${title}, ${pair}: ${said}`)
 }
 
 async function prove(lab: Lab): Promise<Proof[]> {

@@ -13,7 +13,7 @@ const FLAGS = [
   '--disable-features=WebRtcHideLocalIpsWithMdns,MediaRouter,OptimizationHints',
 ]
 /** Nothing that is asked of a page takes longer; a page that hangs must not hold up all. */
-const ASK_TIMEOUT_MS = 60_000
+const ASK_TIMEOUT_MS = 150_000
 
 export interface Seat {
   readonly site: Site
@@ -28,7 +28,7 @@ export interface Seat {
 export interface SiteBrowser {
   readonly site: Site
   /** Opens a page that joins the mesh at this node. */
-  sit(mesh: LabMesh, home: MeshNode): Promise<Seat>
+  sit(mesh: LabMesh, home: MeshNode, odd?: boolean): Promise<Seat>
   /** The page of this origin, with nothing in it yet. */
   open(url: string): Promise<Page>
   close(): Promise<void>
@@ -45,7 +45,7 @@ export async function openBrowser(site: Site): Promise<SiteBrowser> {
   return {
     site,
     open,
-    sit: async (mesh, home) => {
+    sit: async (mesh, home, odd = false) => {
       const page = await open(`${originFor(site, home)}/health`)
       const run: Seat['run'] = (fn, argument) =>
         within(`${site.name}: ${fn.name}`, page.evaluate(fn as never, argument as never))
@@ -53,6 +53,7 @@ export async function openBrowser(site: Site): Promise<SiteBrowser> {
         network: mesh.mode,
         name: site.name,
         meshRelay: mesh.mode === 'mesh',
+        odd,
       })
       return { site, id, home, run }
     },

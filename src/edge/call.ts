@@ -286,6 +286,7 @@ export function createCall(context: CallContext, options: CallOptions, events: C
         restart.away(isAway)
         if (!isAway) source.look()
       },
+      onPath: () => isNow() && !over.signal.aborted && source?.moved(),
       onClose: (error) => {
         if (refusing || over.signal.aborted || !isNow()) return
         const failure = error ?? new SignalMeshError('PEER_LEFT', 'The peer has left')

@@ -79,12 +79,14 @@ export interface ConnectionSource {
   takeStream(stream: MediaStream): void
   /** The path may be another one now. */
   look(): void
+  /** The path is another one now. */
+  moved(): void
   /** Says that it is over, and because of what. */
   end(reason: string, cause?: SignalMeshError): void
 }
 
 /** When to look again for a better path; the pair selected at first is often not the last. */
-const PATH_AFTER_MS = [0, 1_000, 3_000, 6_000, 12_000]
+const PATH_AFTER_MS = [0, 1_000, 3_000, 6_000, 12_000, 40_000]
 
 export function makeConnection(
   about: {
@@ -229,6 +231,11 @@ export function makeConnection(
     },
     look: () => {
       if (!ended.signal.aborted) lookOften()
+    },
+    moved: () => {
+      if (ended.signal.aborted) return
+      lookOften()
+      flow.nudge()
     },
     end,
   }

@@ -27,6 +27,11 @@ export interface Flow {
    * @throws SignalMeshError `BAD_FRAME`, `TOO_LARGE` or `TOO_MANY`: the other side keeps no bounds
    */
   receive(piece: string | Uint8Array): void
+  /**
+   * Sends what changes nothing. Of several paths that the initiator has nominated the other side's browser stays
+   * with the one by which something came last: over an idle connection, a relay that is no longer needed.
+   */
+  nudge(): void
   /** Resolves when all that was sent has come to the other side, read or not. */
   arrived(): Promise<void>
   /** Whoever waits hears of the end. */
@@ -107,6 +112,7 @@ export function createFlow(options: FlowOptions): Flow {
       else throw badFrame(`a piece of kind ${kind}`)
       r.end()
     },
+    nudge: incoming.sayRead,
     arrived: async () => {
       await last
       if (sentBytes === 0) return
@@ -137,7 +143,10 @@ function createIncoming(options: FlowOptions) {
   /** Lets the other side send so much more; says so once it is worth a piece. */
   const giveBack = (bytes: number): void => {
     readBytes += bytes
-    if (readBytes - saidBytes < CHANNEL_WINDOW_BYTES / 4) return
+    if (readBytes - saidBytes >= CHANNEL_WINDOW_BYTES / 4) sayRead()
+  }
+
+  const sayRead = (): void => {
     saidBytes = readBytes
     // A channel that does not take it is about to end, which is told elsewhere.
     options.write(writer(9).u8(PIECE.read).u64(readBytes).done()).catch(() => undefined)
@@ -186,5 +195,5 @@ function createIncoming(options: FlowOptions) {
     })
   }
 
-  return { take }
+  return { take, sayRead }
 }

@@ -30,6 +30,8 @@ export interface RtcOptions {
   onStream(stream: MediaStream): void
   /** An open connection has lost its path, or has one again. */
   onAway(isAway: boolean): void
+  /** An open connection goes another way, where the browser says so. */
+  onPath?(): void
   /** The connection is over; `error` where it did not end in order. */
   onClose(error: SignalMeshError | undefined): void
 }
@@ -128,6 +130,8 @@ export const makeRtc: MakeRtc = (options) => {
     if (item) tell(item)
   })
   peer.on('connect', () => {
+    const { iceTransport } = peer._pc.sctp?.transport ?? {}
+    iceTransport?.addEventListener?.('selectedcandidatepairchange', () => options.onPath?.())
     options.onOpen()
     // The peer's first messages may be here before simple-peer says that it is connected; without a
     // listener they wait.

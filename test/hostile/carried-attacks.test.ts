@@ -10,7 +10,7 @@ import { CARRY_AHEAD_BYTES, CARRY_DEAD_MS, MAX_CARRIES_PER_EDGE } from '../../sr
 import { cipherKey, sealAt } from '../../src/noise.ts'
 import { codeOf } from '../fixtures/errors.ts'
 import { assert, suite } from '../harness/suite.ts'
-import { CONNECTION, carryGround, farPeer } from '../support/carryground.ts'
+import { CONNECTION, carryGround, farPeer, THERE } from '../support/carryground.ts'
 
 const test = suite('attacks on what is carried')
 
@@ -86,7 +86,7 @@ test('pairs that can send nothing cost no look for each frame of the others', as
     for (let i = 0; i < MAX_CARRIES_PER_EDGE - 1; i++) {
       const peer = farPeer(100 * number + i)
       ground.carry.begin(stuck.session, { peer, connection: CONNECTION })
-      ground.carry.fromNode(ground.frame(peer, stuck.peer, 0), '0b'.repeat(32))
+      ground.carry.fromNode(ground.frame(peer, stuck.peer, 0), THERE)
     }
   }
   const busy = ground.edge(9, '198.51.100.1')
@@ -100,6 +100,29 @@ test('pairs that can send nothing cost no look for each frame of the others', as
   assert.is(ground.sent.length, frames)
   assert.ok(looks <= 3 * 4 * (MAX_CARRIES_PER_EDGE - 1), `${looks} looks at pairs that wait`)
   ground.carry.close()
+})
+
+test('a pair of which nothing comes from the peer takes no place for long, and one that is alive stays', async () => {
+  const { clock, carry, edge, frame } = carryGround()
+  const [alone, alive, near, other] = [edge(1), edge(2), edge(3), edge(4)]
+  carry.begin(alone.session, { peer: farPeer(1), connection: CONNECTION })
+  carry.begin(alive.session, { peer: farPeer(2), connection: CONNECTION })
+  carry.begin(near.session, { peer: other.peer, connection: CONNECTION })
+  carry.begin(other.session, { peer: near.peer, connection: CONNECTION })
+  for (let i = 0; i < 20; i++) {
+    await clock.advance(10_000)
+    carry.fromEdge(alone.session, frame(alone.peer, farPeer(1), i))
+    carry.fromNode(frame(farPeer(2), alive.peer, i), THERE)
+    carry.fromEdge(near.session, frame(near.peer, other.peer, i))
+    carry.fromEdge(other.session, frame(other.peer, near.peer, i))
+    carry.sweep()
+  }
+  assert.equal(
+    alone.ends.map(({ error }) => error.code),
+    ['TIMEOUT'],
+  )
+  assert.is(carry.counters.pairs, 3)
+  carry.close()
 })
 
 test.run()

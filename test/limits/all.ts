@@ -1,6 +1,7 @@
 /** All cases, by the table that their rows stand in. */
 
-import { answering } from './answers.ts'
+import { answering, newsOfMesh } from './answers.ts'
+import { apps } from './apps.ts'
 import { asking } from './asking.ts'
 import { atHome } from './at-home.ts'
 import { carry } from './carry.ts'
@@ -66,7 +67,9 @@ export const coreCases: readonly Cases[] = [
   ice,
   sources,
   carry,
+  apps,
   managing,
+  newsOfMesh,
 ]
 
 /** Cases of `runtimes/limits.ts`. */

@@ -1,10 +1,11 @@
-/** Cases of the bounds of answers on their way: how much waits for readers, and how long. */
+/** Cases of what waits for readers, as answers or as news of the mesh: how much, and how long. */
 
 import { createAnswers } from '../../runtimes/answers.ts'
 import { MAX_ANSWERS_BYTES } from '../../runtimes/limits.ts'
 import { manualClock } from '../../src/clock.ts'
 import { assert } from '../harness/suite.ts'
 import { outgoing } from '../support/outgoing.ts'
+import { stuckLink, watched } from '../support/watched.ts'
 import { type Cases, changesAt, DROPPED, drops, TAKEN } from './case.ts'
 
 const QUARTER_BYTES = MAX_ANSWERS_BYTES / 4
@@ -31,5 +32,23 @@ export const answering: Cases = {
     await clock.advance(ms)
     assert.not.ok(quick.isCut)
     return slow.isCut ? 'cut' : 'on its way'
+  }),
+}
+
+export const newsOfMesh: Cases = {
+  WATCH_FLUSH_MS: changesAt('waits', 'told more', async (ms) => {
+    const { clock, open } = watched()
+    const slow = stuckLink()
+    open(slow.link)
+    const before = slow.bytes()
+    slow.read()
+    await clock.advance(ms)
+    return slow.bytes() > before ? 'told more' : 'waits'
+  }),
+  WATCH_BEHIND_MS: changesAt('behind', 'closed', async (ms) => {
+    const { clock, watching, open } = watched()
+    open(stuckLink().link)
+    await clock.advance(ms)
+    return watching.count > 0 ? 'behind' : 'closed'
   }),
 }

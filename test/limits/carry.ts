@@ -122,6 +122,14 @@ export const carry: Cases = {
     carried.close()
     return failures[0] ?? 'open'
   }),
+  CARRY_UNHEARD_MS: changesAt('kept', 'TIMEOUT', async (ms) => {
+    const { carry, clock, edge } = carryGround()
+    const own = edge(1)
+    carry.begin(own.session, { peer: FAR, connection: CONNECTION })
+    await clock.advance(ms)
+    carry.sweep()
+    return own.ends[0]?.error.code ?? 'kept'
+  }),
   RTC_STUCK_MS: changesAt('trying', 'anew', async (ms) => {
     const made = await renewed([limits.RTC_ANEW_MS, ms], false)
     return made === 2 ? 'anew' : 'trying'

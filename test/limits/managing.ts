@@ -83,8 +83,8 @@ export const managing: Cases = {
     const request = new Request('http://node.example/admin.json', {
       headers: { authorization: 'Bearer the-right-token' },
     })
-    const response = manage.answer(request, '192.0.2.1')
-    const { edges } = (await response?.json()) as AdminView
+    const response = manage.answer(request, '192.0.2.1') ?? new Response()
+    const { edges } = (await response.json()) as AdminView
     return `${edges.length}`
   }),
   SUSPECT_AFTER_MS: changesAfter('trusted', 'suspected', async (ms) => {

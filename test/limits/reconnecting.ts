@@ -1,6 +1,7 @@
 /** Cases of how an edge comes home again: standbys, probes, awakenings, the move from a node that stops. */
 
 import { manualClock } from '../../src/clock.ts'
+import { drainEdges } from '../../src/draining.ts'
 import { createDialling } from '../../src/edge/dialling.ts'
 import { joinOn } from '../../src/edge/join.ts'
 import { createProbing } from '../../src/edge/probing.ts'
@@ -151,6 +152,15 @@ export const reconnecting: Cases = {
       return edges[0]?.bye?.retryAfterMs === 10_000 / n ? 'its time' : 'another'
     },
   ),
+  DRAIN_TICK_MS: changesAt('one was told', 'two were', async (ms) => {
+    const clock = manualClock()
+    const told: string[] = []
+    const tell = (peer: string): void => void told.push(peer)
+    const options = { clock, peers: ['a', 'b', 'c'], perSecond: 1, tell, hasMoved: () => false }
+    void drainEdges(options, HOUR_MS)
+    await clock.advance(ms)
+    return told.length === 1 ? 'one was told' : 'two were'
+  }),
   MOVE_WITHIN_MS: caps((retryAfterMs) => {
     const error = new SignalMeshError('GOING_AWAY', '', { retryAfterMs })
     const dialling = createDialling(['http://127.0.0.1:1'], () => 1)

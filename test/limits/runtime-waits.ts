@@ -83,6 +83,14 @@ export const elsewhere: Readonly<Record<string, readonly [file: string, title: s
     'test/conformance/suite.ts',
     'throws the body of a request away, and refuses one over its bound',
   ],
+  TLS_CHECK_MS: [
+    'test/tlsfiles.test.ts',
+    'the files are read again, and what is new is handed on once',
+  ],
+  DRAIN_MS: [
+    'test/config.test.ts',
+    'every setting has a default, a flag and a twin in the environment',
+  ],
   MAX_VIEW_BYTES: ['test/commands-mesh.test.ts', 'status refuses an answer that is over its bound'],
   MAX_BACKLOG_BYTES: [
     'test/conformance/suite.ts',

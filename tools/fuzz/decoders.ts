@@ -1,5 +1,6 @@
 /** The decoders as targets: any bytes, and nothing but a value or a typed refusal. */
 
+import { decodeAppPart, encodeAppPart } from '../../src/appframes.ts'
 import {
   acceptsAuthority,
   addressGroup,
@@ -176,6 +177,10 @@ const decoders: Readonly<Record<string, Decoder>> = {
   carryEnd: {
     seeds: [samples.carryEnd],
     decode: (bytes) => checkError(decodeCarryEnd(bytes).error),
+  },
+  appPart: {
+    seeds: [samples.appPart],
+    decode: (bytes) => sameAgain(encodeAppPart(decodeAppPart(bytes)), bytes),
   },
   carried: {
     seeds: [samples.carried],
