@@ -9,6 +9,7 @@ import type { AppPort } from '../src/apps.ts'
 import { reader, writer } from '../src/bytes.ts'
 import { SignalMeshError } from '../src/errors.ts'
 import type { NodeId } from '../src/identity.ts'
+import { MAX_APP_NAME_BYTES } from '../src/limits.ts'
 import type { MeshNode } from '../src/node.ts'
 
 export { type EmbeddedNode, startNode } from './embed.ts'
@@ -33,9 +34,6 @@ export interface PacketCounters {
   /** Could not be read, or were of no kind that a broker takes. */
   readonly unread: number
 }
-
-/** Longest name of a kind of packet; the names that there are have ten letters. */
-const MAX_KIND_BYTES = 16
 
 /** A Moleculer transporter between nodes of a mesh that are linked; each broker's `nodeID` is its node's id. */
 export class MeshTransporter extends Transporters.Base {
@@ -198,7 +196,7 @@ export function encodePacket(kind: string, data: Uint8Array): Uint8Array {
 function readPacket(bytes: Uint8Array): { kind: string; data: Buffer } | undefined {
   try {
     const r = reader(bytes)
-    const kind = r.text(MAX_KIND_BYTES)
+    const kind = r.text(MAX_APP_NAME_BYTES)
     const { buffer, byteOffset, byteLength } = r.rest()
     return { kind, data: Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength) }
   } catch {

@@ -400,7 +400,7 @@ test('a refusal keeps its reason, and giving up the application’s own', async 
   const met = await meet({ b: { onIncoming: ({ refuse }) => refuse('not today') } })
   const refused = await failure(met.mesh, met.a.connect(met.b.id, ROOM))
   const why = whyOf(refused)
-  assert.is(why?.code, 'refused')
+  assert.equal([why?.code, why?.phase], ['refused', 'ring'])
   assert.match(why?.text ?? '', /not today/)
   const stop = new AbortController()
   const waiting = met.a.connect(met.b.id, { ...ROOM, signal: stop.signal })

@@ -42,6 +42,7 @@ export function createCall(context: CallContext, options: CallOptions, events: C
   let source: ConnectionSource | undefined
   let offered = false
   let refusing = false
+  let wasRefused = false
   let began: { topic: string; streams: readonly MediaStream[] } | undefined
 
   const sealed = createSealed({
@@ -119,6 +120,8 @@ export function createCall(context: CallContext, options: CallOptions, events: C
 
   const phase = (): WhyPhase => {
     if (source) return 'open'
+    // What refuses takes the place of the answer, but is none.
+    if (wasRefused) return 'ring'
     if (sealed.answered) return 'path'
     return sealed.heard || !options.initiator ? 'ring' : 'reach'
   }
@@ -177,8 +180,10 @@ export function createCall(context: CallContext, options: CallOptions, events: C
   const refused = (code: ErrorCode, reason: string): void => {
     if (source) return
     if (code === 'GLARE') events.onGlare(call)
-    else
+    else {
+      wasRefused = true
       end(new SignalMeshError(code, `The peer refused: ${reason || 'it gave no reason'}`), 'peer')
+    }
   }
 
   /** Tells the other side; the first description opens the attempt or answers it. */

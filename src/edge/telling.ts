@@ -6,8 +6,11 @@ import type { Item } from './items.ts'
 import type { NetFacts } from './why.ts'
 import { NO_FACTS } from './whyfacts.ts'
 
-/** So often what is seen of the network is looked at; by then browsers have given up all servers. */
-const FACTS_ROUNDS = 4
+/**
+ * When what is seen of the network is looked at, in times of FACTS_AFTER_MS. The third comes behind the end of what
+ * browsers wait for servers, 12 s, and before that of what they look for a path, 15 s: who fails then has heard why.
+ */
+const FACTS_ROUNDS: readonly number[] = [1, 2, 2.6, 4]
 
 export interface TellingOptions {
   readonly clock: Clock
@@ -49,13 +52,17 @@ export function createTelling(options: TellingOptions): Telling {
   }
 
   /** Who finds a straight path at once has nothing to explain. */
-  const tellInTime = (rounds: number): void => {
-    cancel = clock.after(FACTS_AFTER_MS, () => {
-      const now = path()
-      if (now === undefined || isRelayed(now)) tell()
-      if (rounds > 1) tellInTime(rounds - 1)
-    })
+  const look = (): void => {
+    const now = path()
+    if (now === undefined || isRelayed(now)) tell()
   }
 
-  return { item, tell, begin: () => tellInTime(FACTS_ROUNDS), stop: () => cancel() }
+  const begin = (): void => {
+    const cancels = FACTS_ROUNDS.map((times) => clock.after(times * FACTS_AFTER_MS, look))
+    cancel = () => {
+      for (const each of cancels) each()
+    }
+  }
+
+  return { item, tell, begin, stop: () => cancel() }
 }
