@@ -74,6 +74,7 @@ function form(onToken: (token: string) => void, asked: Exclude<Asked, { view: un
       id: 'token',
       name: 'token',
       type: 'password',
+      autocomplete: 'off',
       required: true,
       'aria-describedby': 'token-hint',
     }),

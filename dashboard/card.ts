@@ -67,7 +67,7 @@ export function Card({ mesh, node, isChosen }: CardProps): VNode {
         `${number(node.index)}${node.behind ? ` (${number(node.behind)} missing here)` : ''}`,
       ),
     ),
-    spark(evenly(rates)),
+    rates.length > 1 && spark(evenly(rates)),
     report && links.length > 0 && linkList(mesh, report),
     h('details', null, h('summary', null, 'More of it'), more(node)),
   )

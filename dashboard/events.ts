@@ -39,7 +39,7 @@ function line({ nodes }: Mesh, { atMs, kind, node, code }: MeshEvent): VNode {
     { 'data-kind': kind, 'data-of': node },
     h('time', { dateTime: isoOf(atMs) }, clock(atMs)),
     chip(kind, TONES[kind]),
-    h('span', null, nameOf(nodes.get(node), node), code !== undefined && ` (${code})`),
+    h('span', { class: 'who' }, nameOf(nodes.get(node), node), code !== undefined && ` (${code})`),
   )
 }
 

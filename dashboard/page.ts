@@ -41,10 +41,20 @@ function Dashboard({ mesh, state }: Shown): VNode {
   const [tone, said] = STATE_WORDS[state]
   const all = [...mesh.nodes.values()]
   const one = mesh.nodes.get(chosen) ?? mesh.nodes.get(mesh.self) ?? all[0]
-  const cards = all.length <= SHOWN_CARDS ? all : one ? [one] : []
+  const isFew = all.length <= SHOWN_CARDS
+  const cards = h(
+    'section',
+    { class: 'cards', 'aria-label': 'Cards of nodes' },
+    ...(isFew ? all : one ? [one] : []).map((node) =>
+      h(Card, { key: node.id, mesh, node, isChosen: node.id === chosen }),
+    ),
+  )
+  const [events, rates] = [h(Events, { mesh }), h(Rates, { mesh })]
+  const admin = h(Admin, { network: mesh.network })
+  const isRecorded = state === 'recorded' || state === 'unreadable'
   return h(
     'div',
-    { class: all.length <= SHOWN_CARDS ? 'board few' : 'board many' },
+    { class: 'board' },
     h(
       'header',
       null,
@@ -76,16 +86,11 @@ function Dashboard({ mesh, state }: Shown): VNode {
         h(Graph, { mesh, chosen, onChoose: choose }),
         legend(),
       ),
-      h(
-        'section',
-        { class: 'cards', 'aria-label': 'Cards of nodes' },
-        ...cards.map((node) => h(Card, { key: node.id, mesh, node, isChosen: node.id === chosen })),
-      ),
+      h('div', { class: 'beside' }, ...(isFew ? [events, rates] : [cards])),
+      isFew ? cards : rates,
       h(Nodes, { mesh, chosen, onChoose: choose }),
-      h(Rates, { mesh }),
-      h(Convergence, { mesh }),
-      h(Events, { mesh }),
-      state === 'recorded' || state === 'unreadable' ? null : h(Admin, { network: mesh.network }),
+      h('div', { class: 'half' }, h(Convergence, { mesh })),
+      h('div', { class: 'half' }, isFew ? null : events, isRecorded ? null : admin),
     ),
     h(
       'footer',

@@ -21,7 +21,7 @@ export interface Box {
 }
 
 const MARGIN = 36
-const MOST_FIT = 2.2
+const MOST_FIT = 4
 
 /** `onZoom` is called when a person has moved it. */
 export function createZoom(canvas: HTMLCanvasElement, onZoom: () => void): Zoom {

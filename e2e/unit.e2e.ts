@@ -26,6 +26,7 @@ const NOT_IN_PAGES: Readonly<Record<string, string>> = {
   'test/ice.test.ts': 'reads addresses by node:net, and secrets of TURN by node:crypto',
   'test/limits.test.ts': 'tries the bounds of the adapters too',
   'test/loading.test.ts': 'builds the client in two parts',
+  'test/moleculer.test.ts': 'starts brokers of a server',
   'test/mutants.test.ts': 'tests a tool for Node',
   'test/names.test.ts': 'looks names up by node:dns',
   'test/noise.test.ts': 'reads its vectors from files; e2e/bundle.e2e.ts plays them in a page',

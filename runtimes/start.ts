@@ -20,7 +20,7 @@ import { REGISTRY_MEMBERS, readMembers } from './members.ts'
 import { finished, makePages, plain } from './pages.ts'
 import { type Finding, openFinding } from './sourceuse.ts'
 import { openStun } from './stun.ts'
-import { keepTls, readTls } from './tlsfiles.ts'
+import { keepTls, tlsTexts } from './tlsfiles.ts'
 import { turnFrom } from './turn.ts'
 
 export interface StartedNode {
@@ -54,7 +54,7 @@ export async function startNode(
 ): Promise<StartedNode> {
   const members = await readMembers(config, host)
   const store = await runtime.openStore(config.data)
-  const tls = await readTls(config, host)
+  const tls = await tlsTexts(config, host)
   const turn = await turnFrom(config, host)
   const adminToken = await adminTokenFrom(config, host)
   const load = createLoad()

@@ -12,7 +12,7 @@ type Files = Pick<Config, 'tlsCert' | 'tlsKey'>
 type Reader = Pick<Host, 'readText'>
 
 /** @throws SignalMeshError `BAD_CONFIG` for a file that cannot be read */
-export async function readTls(
+export async function tlsTexts(
   { tlsCert, tlsKey }: Files,
   { readText }: Reader,
 ): Promise<Tls | undefined> {
@@ -42,7 +42,7 @@ export function keepTls(
   let isReading = false
 
   const look = async (): Promise<void> => {
-    const next = await readTls(files, host)
+    const next = await tlsTexts(files, host)
     if (!next || (next.cert === used.cert && next.key === used.key)) return
     running.useTls?.(next)
     used = next

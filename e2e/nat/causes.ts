@@ -144,7 +144,7 @@ function sit(
   name: string,
   home: number,
 ): Promise<Seat> {
-  return (browsers.get(name) as SiteBrowser).sit(mesh, mesh.nodes[home] as MeshNode, true)
+  return (browsers.get(name) as SiteBrowser).sit(mesh, mesh.nodes[home] as MeshNode, { odd: true })
 }
 
 const reached = async ({ from, to }: Pair, how: Partial<Target> = {}): Promise<Said> =>

@@ -9,8 +9,9 @@ import { documented, runClient } from '../support/coturn.ts'
 import { untilHealth } from '../support/health.ts'
 import { poll } from '../support/poll.ts'
 import { commandOf, type RuntimeName, type RuntimeNode, startBy } from '../support/runtimes.ts'
+import { FRONT_PORT } from './front.ts'
 import { MODES, type Mode } from './kinds.ts'
-import { into, NET, NET6 } from './world.ts'
+import { into, NET, NET6, start } from './world.ts'
 
 const RUNTIMES: readonly RuntimeName[] = ['node', 'deno', 'bun']
 /** What leaves a network that lets out nothing but TCP to 443. */
@@ -45,6 +46,8 @@ export interface MeshNode extends RuntimeNode {
   readonly host: number
   /** Where pages of this family reach it. */
   origin(family: 4 | 6): string
+  /** Where they reach it by TLS, once it has its front. */
+  readonly front: string
   readonly addresses: readonly string[]
 }
 
@@ -94,17 +97,18 @@ async function startNode(
   const data = mkdtempSync(join(tmpdir(), 'nat-node-'))
   const origin = (family: 4 | 6): string =>
     family === 4 ? `http://${NET}.${host}:${PORT}` : `http://[${NET6}::${host}]:${PORT}`
+  const front = frontOf(host)
   const others = RUNTIMES.map((_, i) => FIRST_HOST[mode] + i).filter((each) => each !== host)
   const args = [
     ...['--host', '::', '--port', String(PORT), '--stun-port', String(STUN_PORT)],
-    ...['--public-url', `${origin(4)},${origin(6)}`],
+    ...['--public-url', [origin(4), origin(6), front].join()],
     ...['--peer', others.map((each) => `ws://${NET}.${each}:${PORT}`).join()],
     ...flagsOf(mode, data),
     ...flags,
   ]
   const command = [...into(`srv-${host}`), ...commandOf(runtime, data)]
   const node = await startBy(command, runtime, args, data)
-  return { ...node, host, origin, addresses: addresses(host) }
+  return { ...node, host, origin, front, addresses: addresses(host) }
 }
 
 /** On Deno a node reads nothing but what is with its data. */
@@ -140,6 +144,16 @@ export async function startTurn(isStrange = false): Promise<void> {
   await poll('coturn answers', TURN_WITHIN_MS, async () =>
     (await runClient('turnutils_stunclient', ['-p', String(STUN_PORT), v4])).includes('reflexive'),
   )
+}
+
+export function frontOf(host: number): string {
+  return `https://${NET}.${host}:${FRONT_PORT}`
+}
+
+/** Puts a front for TLS before the server. */
+export async function startFront(host: number): Promise<void> {
+  const program = join(import.meta.dirname, 'front.ts')
+  await start(`srv-${host}`, [process.execPath, program, `${NET}.${host}`, `${PORT}`], 'listening')
 }
 
 function addresses(host: number): string[] {

@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { type Block, square } from './blocks.ts'
 import type { Lab } from './lab.ts'
-import { type LabMesh, type MeshNode, PLAIN_HOST } from './mesh.ts'
+import { frontOf, type LabMesh, type MeshNode, PLAIN_HOST, startFront } from './mesh.ts'
 import { call, hangUp } from './page.ts'
 import { callPlain, dropPlain, joinPlain } from './plain.ts'
 import { median, type Ratio } from './report.ts'
@@ -22,9 +22,14 @@ export function ratioBlock(): Block {
   return { sites, plans: plans.filter(({ direct }) => direct) }
 }
 
-export async function measureRatio(lab: Lab, mesh: LabMesh, block: Block): Promise<Ratio> {
+export async function measureRatios(lab: Lab, mesh: LabMesh, block: Block): Promise<Ratio[]> {
   await start(`srv-${PLAIN_HOST}`, [process.execPath, SERVER, '0.0.0.0', '443'], 'listening')
-  const url = `ws://${NET}.${PLAIN_HOST}:443`
+  await Promise.all([PLAIN_HOST, ...mesh.nodes.map(({ host }) => host)].map(startFront))
+  return [await measure(lab, mesh, block, true), await measure(lab, mesh, block, false)]
+}
+
+async function measure(lab: Lab, mesh: LabMesh, block: Block, secure: boolean): Promise<Ratio> {
+  const url = secure ? frontOf(PLAIN_HOST).replace('https', 'wss') : `ws://${NET}.${PLAIN_HOST}:443`
   const servers = mesh.nodes.map(({ host }) => ({ urls: `stun:${NET}.${host}:3478` }))
   const names = [...new Set(block.plans.flatMap(({ from, to }) => [from, to]))]
   const browsers = await Promise.all(names.map((name) => openBrowser(lab.sites.get(name) as Site)))
@@ -32,7 +37,7 @@ export async function measureRatio(lab: Lab, mesh: LabMesh, block: Block): Promi
   for (const [i, browser] of browsers.entries()) {
     const isCaller = browser.site.name.startsWith('a-')
     const home = mesh.nodes[isCaller ? 0 : 1 + (i % 2)] as MeshNode
-    const seat = await browser.sit(mesh, home)
+    const seat = await browser.sit(mesh, home, { secure })
     await seat.run(joinPlain, { url, name: browser.site.name, servers })
     seats.set(browser.site.name, seat)
   }
@@ -52,6 +57,7 @@ export async function measureRatio(lab: Lab, mesh: LabMesh, block: Block): Promi
   }
   const [meshMedianMs, plainMedianMs] = [median(times.mesh), median(times.plain)]
   return {
+    secure,
     pairs: block.plans.length,
     samples: TIMES,
     meshMedianMs: Math.round(meshMedianMs),

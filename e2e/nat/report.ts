@@ -21,6 +21,8 @@ export interface Check {
 }
 
 export interface Ratio {
+  /** Whether all went by TLS, as for users; a page of plain HTTP lacks the browser's own cryptography. */
+  readonly secure: boolean
   readonly pairs: number
   readonly samples: number
   readonly meshMedianMs: number
@@ -36,7 +38,7 @@ export interface Results {
   /** Causes that were provoked by rules of routers. */
   readonly causes: readonly Cause[]
   readonly checks: readonly Check[]
-  readonly ratio?: Ratio
+  readonly ratios: readonly Ratio[]
 }
 
 const TITLES: Readonly<Record<Mode, string>> = {
@@ -54,9 +56,11 @@ export function writeReport(results: Results, jsonFile?: string, mdFile?: string
 /** Times the minimal server’s that the mesh may take. */
 const MOST_RATIO = 1.15
 
-export function wrongs({ proofs, cells, causes, checks, ratio }: Results): string[] {
+export function wrongs({ proofs, cells, causes, checks, ratios }: Results): string[] {
   return [
-    ...(ratio && ratio.ratio > MOST_RATIO ? [`the mesh takes ${ratio.ratio} times as long`] : []),
+    ...ratios
+      .filter(({ secure, ratio }) => secure && ratio > MOST_RATIO)
+      .map(({ ratio }) => `the mesh takes ${ratio} times as long`),
     ...proofs
       .filter(({ expected, found }) => expected !== found)
       .map(({ site, expected, found }) => `${site} is no ${expected}, but ${found}`),
@@ -71,7 +75,7 @@ export function wrongs({ proofs, cells, causes, checks, ratio }: Results): strin
 }
 
 function markdown(results: Results): string {
-  const { cells, proofs, causes, checks, ratio, seconds } = results
+  const { cells, proofs, causes, checks, ratios, seconds } = results
   const wrong = wrongs(results)
   const parts = [
     '# The NAT matrix',
@@ -80,7 +84,7 @@ function markdown(results: Results): string {
     'agree, and the time from `discover()` to the open connection; or `–` and the cause that the error names. **!!**: not as theory says.',
     `${cells.length} cells and ${proofs.length} NATs in ${Math.round(seconds)} s; ${wrong.length} not as theory says.`,
     ...MODES.filter((mode) => results.modes.includes(mode)).map((mode) => table(mode, cells)),
-    ...(ratio ? [ratioText(ratio)] : []),
+    ...(ratios.length ? [ratioText(ratios)] : []),
     ...(causes.length ? [causesText(causes)] : []),
     ...(checks.length ? ['## More', checks.map(checkLine).join('\n')] : []),
     ...(wrong.length ? ['## Not as theory says', wrong.map((text) => `- ${text}`).join('\n')] : []),
@@ -132,11 +136,20 @@ export function textOf(cell: Cell | undefined): string {
   return `${flag}${last?.[0].path ?? '?'} ${called.ms}`
 }
 
-function ratioText({ pairs, samples, meshMedianMs, plainMedianMs, ratio }: Ratio): string {
+function ratioText(ratios: readonly Ratio[]): string {
+  const [{ pairs, samples } = { pairs: 0, samples: 0 }] = ratios
+  const rows = ratios.map(
+    ({ secure, meshMedianMs, plainMedianMs, ratio }) =>
+      `| ${secure ? 'TLS, as users have it' : 'plain HTTP, where a page has no cryptography of the browser'} | ${meshMedianMs} | ${plainMedianMs} | ${ratio} |`,
+  )
   return `## Beside a minimal WebSocket server
 
 ${pairs} pairs, ${samples} times each, in turn with the same pages signalling by a minimal server in the same laboratory:
-median from asking who is there to open ${meshMedianMs} ms by the mesh, ${plainMedianMs} ms by the server, ratio ${ratio}.`
+median from asking who is there to the open connection.
+
+| Pages by | mesh, ms | minimal server, ms | ratio |
+|---|---|---|---|
+${rows.join('\n')}`
 }
 
 function causesText(causes: readonly Cause[]): string {

@@ -54,6 +54,7 @@ export async function runRoom(lab: Lab, mesh: LabMesh): Promise<Check[]> {
       browsers.map((one, i) => one.sit(mesh, mesh.nodes[i % mesh.nodes.length] as MeshNode)),
     )
     const startMs = performance.now()
+    const nameOf = (id: string): string => seats.find((seat) => seat.id === id)?.site.name ?? id
     await Promise.all(seats.map((seat) => seat.run(enter, { topic: TOPIC, maxPeers: MAX_PEERS })))
     const members = await settled(seats)
     const afterMs = performance.now() - startMs
@@ -66,6 +67,10 @@ export async function runRoom(lab: Lab, mesh: LabMesh): Promise<Check[]> {
       .join(', ')
     await Promise.all(seats.map((seat) => seat.run(say, `of ${seat.id}`)))
     const all = await settled(seats, ({ heard }) => heard === seats.length)
+    if (process.env.ROOM_DEBUG) for (const [i, seat] of seats.entries()) {
+      for (const m of [members[i] as Member, all[i] as Member])
+        console.log(seat.site.name, m.total, m.heard, m.peers.map((id, k) => `${nameOf(id)}:${m.paths[k]}`).join(' '))
+    }
     return [
       {
         name: `a room of ${seats.length} behind NATs of ${MEMBERS.length} kinds is one graph`,

@@ -11,7 +11,7 @@ import { ABOUT, MODES, type Mode } from './kinds.ts'
 import { buildLab, type Lab } from './lab.ts'
 import { type LabMesh, SERVERS, startMesh, startTurn } from './mesh.ts'
 import { endWithParent, ensurePrograms, isInside, runInside, whyNoLab } from './private.ts'
-import { measureRatio, ratioBlock } from './ratio.ts'
+import { measureRatios, ratioBlock } from './ratio.ts'
 import { type Check, type Proof, type Results, textOf, writeReport, wrongs } from './report.ts'
 import { roomSites, runRoom } from './rooms.ts'
 
@@ -81,8 +81,9 @@ async function main(): Promise<number> {
   const meshOf = (mode: Mode): LabMesh => meshes.find((one) => one.mode === mode) as LabMesh
   const mesh = meshOf('stun')
   if (isOn('firefox')) await runFoxes(lab, mesh, take)
-  const ratio = isOn('ratio') && (await measureRatio(lab, mesh, ratioBlock()))
-  if (ratio) tell(`discover to open, beside a minimal server: ${JSON.stringify(ratio)}`)
+  const ratios = isOn('ratio') ? await measureRatios(lab, mesh, ratioBlock()) : []
+  for (const ratio of ratios)
+    tell(`discover to open, beside a minimal server: ${JSON.stringify(ratio)}`)
   const checks: Check[] = []
   const note = (...more: readonly Check[]): void => {
     checks.push(...more)
@@ -92,7 +93,7 @@ async function main(): Promise<number> {
   const causes = isOn('causes') ? await runCauses(lab, mesh, meshOf('turn'), tellCause) : []
   if (isOn('faults')) note(...(await runFaults(lab, mesh, faultsBlock())))
   const seconds = performance.now() / 1000
-  return conclude({ seconds, modes, proofs, cells, causes, checks, ...(ratio && { ratio }) })
+  return conclude({ seconds, modes, proofs, cells, causes, checks, ratios })
 }
 
 function blocksOf(): Block[] {

@@ -25,10 +25,16 @@ export interface Seat {
   ): Promise<Result>
 }
 
+/** How a page is to be: in more topics, see `join`; over TLS, and so with all that a browser has for it. */
+export interface How {
+  readonly odd?: boolean
+  readonly secure?: boolean
+}
+
 export interface SiteBrowser {
   readonly site: Site
   /** Opens a page that joins the mesh at this node. */
-  sit(mesh: LabMesh, home: MeshNode, odd?: boolean): Promise<Seat>
+  sit(mesh: LabMesh, home: MeshNode, how?: How): Promise<Seat>
   /** The page of this origin, with nothing in it yet. */
   open(url: string): Promise<Page>
   close(): Promise<void>
@@ -38,15 +44,15 @@ export async function openBrowser(site: Site): Promise<SiteBrowser> {
   const path = `${import.meta.dirname}/in-namespace.sh`
   const browser: Browser = await launchBrowser(FLAGS, { path, env: { NAMESPACE: site.host } })
   const open = async (url: string): Promise<Page> => {
-    const page = await (await browser.newContext()).newPage()
+    const page = await (await browser.newContext({ ignoreHTTPSErrors: true })).newPage()
     await page.goto(url)
     return page
   }
   return {
     site,
     open,
-    sit: async (mesh, home, odd = false) => {
-      const page = await open(`${originFor(site, home)}/health`)
+    sit: async (mesh, home, { odd = false, secure = false } = {}) => {
+      const page = await open(`${secure ? home.front : originFor(site, home)}/health`)
       const run: Seat['run'] = (fn, argument) =>
         within(`${site.name}: ${fn.name}`, page.evaluate(fn as never, argument as never))
       const id = await run(join, {

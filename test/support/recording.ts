@@ -170,3 +170,23 @@ function seeded(seed: number): () => number {
     return (state >>> 0) / 2 ** 32
   }
 }
+
+/** What a node could say at worst, if those before it let it pass: markup, endless text, wrong kinds. */
+export function hostileRecording(): string {
+  const evil = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
+  const name = `${evil}\u202e\u0000${'x'.repeat(100_000)}`
+  const report = {
+    ...{ name, version: name, runtime: name, load: 'NaN', clockOffsetMs: { a: 1 } },
+    ...{ turnUrls: Array(5_000).fill(name), links: Array(5_000).fill({ node: name, rttMs: -1 }) },
+    ...{ sees: null, signals: 'many', perSecond: [], behind: [{ node: evil, batches: '9' }] },
+  }
+  const bad = { id: 'ab'.repeat(32), urls: [`javascript:${evil}`, 7, null], runtime: evil, report }
+  const messages = [
+    { type: 'begin', network: name, self: bad.id, nodes: -1 },
+    { type: 'nodes', nodes: [bad, { ...bad, id: evil }, null, 7, { id: '__proto__' }] },
+    { type: 'events', events: [{ atMs: 1e300, kind: 'refused', node: bad.id, code: name }] },
+    { type: 'totals', atMs: 'now', totals: { nodes: '<b>', edges: Number.MAX_VALUE } },
+    { type: '__proto__' },
+  ]
+  return ['{', ...messages.map((message) => JSON.stringify(message)), 'null'].join('\n')
+}
