@@ -105,7 +105,8 @@ const DIAMOND = [
 ] as const
 
 function radiusOf({ edges }: NodeView, many: number): number {
-  return (many > 100 ? 4 : 7) + Math.min(6, Math.log2(1 + edges))
+  const [least, more] = many > 100 ? [3, 3] : [7, 6]
+  return least + Math.min(more, Math.log2(1 + edges))
 }
 
 function drawName(

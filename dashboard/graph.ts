@@ -72,7 +72,7 @@ export function Graph({ mesh, chosen, onChoose }: GraphProps): VNode {
       { class: 'graph-buttons' },
       button('+', 'Larger', () => board.current?.zoom.by(1.4)),
       button('−', 'Smaller', () => board.current?.zoom.by(1 / 1.4)),
-      button('Fit', 'Show all of the drawing', () => board.current?.fit()),
+      button('Fit', 'Fit the drawing in', () => board.current?.fit()),
     ),
     about &&
       h(

@@ -39,7 +39,7 @@ export interface Layout {
 
 /** Steps that are taken at once, and for how long at most: a drawing that is nearly at rest is shown first. */
 const STEPS = 160
-const AT_ONCE_MS = 500
+const AT_ONCE_MS = 300
 
 export function createLayout(onMove: () => void, isStill: () => boolean): Layout {
   const simulation = forceSimulation<Spot>([]).stop()

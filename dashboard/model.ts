@@ -62,12 +62,14 @@ export function apply(mesh: Mesh, message: MeshMessage): Mesh {
       const rest = <Item>(map: ReadonlyMap<string, Item>): Map<string, Item> =>
         new Map([...map].filter(([id]) => !gone.has(id)))
       const nodes = rest(mesh.nodes)
-      return { ...mesh, nodes, rates: rest(mesh.rates), links: linksOf(nodes) }
+      return { ...mesh, nodes, rates: rest(mesh.rates) }
     }
     case 'events':
       return { ...mesh, events: [...mesh.events, ...message.events].slice(-KEPT_EVENTS) }
     case 'totals': {
-      const next = { ...mesh, atMs: message.atMs, totals: message.totals }
+      // With the totals, which end whatever is told at one time.
+      const links = linksOf(mesh.nodes)
+      const next = { ...mesh, links, atMs: message.atMs, totals: message.totals }
       return { ...next, history: [...mesh.history, sampleOf(next)].slice(-KEPT_SAMPLES) }
     }
   }
@@ -85,7 +87,7 @@ function withNodes(mesh: Mesh, told: readonly NodeView[]): Mesh {
     const rate = perSecond.delivered + perSecond.forwarded
     rates.set(node.id, [...(rates.get(node.id) ?? []), rate].slice(-NODE_SAMPLES))
   }
-  return { ...mesh, nodes, rates, links: linksOf(nodes) }
+  return { ...mesh, nodes, rates }
 }
 
 function sampleOf({ atMs, totals, nodes, links }: Mesh): Sample {

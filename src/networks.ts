@@ -57,8 +57,11 @@ export function serveNetworks(nodes: readonly [Served, ...Served[]]): Networks {
       return node?.fetch(request, info) ?? text(404, `${notSpoken(names).message}\n`)
     },
     upgrade: (request, info) => {
-      const named = new URL(request.url).searchParams.get('n')
-      return (byId.get(named ?? '') ?? first).upgrade(request, info)
+      const { pathname, searchParams } = new URL(request.url)
+      // Who watches names a network as who asks for its `/mesh.json` does.
+      const watched = pathname === '/mesh/events' ? searchParams.get('network') : null
+      const node = nodes[names.indexOf(watched ?? '')] ?? byId.get(searchParams.get('n') ?? '')
+      return (node ?? first).upgrade(request, info)
     },
     onDatagram: (datagram, from) => {
       first.onDatagram(datagram, from)

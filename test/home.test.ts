@@ -566,7 +566,8 @@ test('an idle edge signs one record an hour, whatever its topics', async () => {
   for (let minute = 0; minute < 4 * 60; minute++) await mesh.clock.advance(60_000)
   const asked = methods.filter((method) => method === EDGE_METHOD.ice).length
   assert.ok(methods.length - asked >= 3 && methods.length - asked <= 4, String(methods))
-  assert.ok(asked <= 4, 'and asks for servers for ICE as often')
+  // A node alone knows few servers for ICE.
+  assert.ok(asked <= 14, 'and asks for more of them ever more seldom')
   assert.equal([...new Set(methods)].sort(), [EDGE_METHOD.renew, EDGE_METHOD.ice])
   await mesh.close()
 })

@@ -287,6 +287,20 @@ test('health tells of each network apart, and of one by its name', async () => {
   await world.close()
 })
 
+test('who watches the mesh is told of the network that it names, and of the first without', async () => {
+  const world = makeWorld()
+  const process = await world.start('a.example')
+  const told = async (path: string): Promise<string> => {
+    const link = process.open(path) as Link
+    const first = new Promise<Uint8Array>((resolve) => link.subscribe(resolve))
+    await world.clock.advance(0)
+    return JSON.parse(new TextDecoder().decode(await first)).network
+  }
+  assert.is(await told('/mesh/events'), 'main')
+  assert.is(await told('/mesh/events?network=testnet'), 'testnet')
+  await world.close()
+})
+
 test('what ends the node of one network ends the process only if it is the last', () => {
   const [ended, logged]: string[][] = [[], []]
   const log = {

@@ -38,7 +38,8 @@ export const SOURCE_PARTS: readonly string[] = [
 ]
 
 /** Within the parts, only files of kinds that a source has; `run` is the script of `.ci`. */
-const KINDS = /\.(tsx?|json|md|html|css|svg|hex|sh|yml)$|^\.ci\/run$/
+const KINDS =
+  /\.(tsx?|json|md|html|css|svg|hex|sh|yml|conf|service|dockerignore)$|^ops\/(Dockerfile|Caddyfile)$|^\.ci\/run$/
 
 /** Packs the source below `root`; the same files give the same bytes. Shape: a gzipped tar. */
 export async function packSource(root: string, folder: string): Promise<Uint8Array> {

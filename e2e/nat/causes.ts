@@ -91,16 +91,13 @@ export async function runCauses(
   stun: LabMesh,
   turn: LabMesh | undefined,
   tell: (cause: Cause) => void,
-): Promise<Cause[]> {
-  const causes: Cause[] = []
+): Promise<void> {
   const browsers = new Map<string, SiteBrowser>()
   const each: Ground['each'] = async ({ title, by, want, run }, pairs) => {
     const all = pairs.map(async (pair) => {
       const { said, ms } = await run(pair).catch((error) => ({ said: String(error), ms: 0 }))
       const name = `${pair.from.site.name} → ${pair.to.site.name}`
-      const cause = { title, by, pair: name, want, said, ms, passed: said === want }
-      causes.push(cause)
-      tell(cause)
+      tell({ title, by, pair: name, want, said, ms, passed: said === want })
     })
     await Promise.all(all)
   }
@@ -120,7 +117,6 @@ export async function runCauses(
   } finally {
     await Promise.all([...browsers.values()].map((browser) => browser.close()))
   }
-  return causes
 }
 
 /** Callers are at the first node, the called at the second. */

@@ -1,6 +1,6 @@
 /** The report of a run: tables for people, and everything for programs. */
 
-import { writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 import type { Cause } from './causes.ts'
 import type { Cell } from './cells.ts'
@@ -51,6 +51,43 @@ export function writeReport(results: Results, jsonFile?: string, mdFile?: string
   const machine = { cores: cpus().length, kernel: release(), node: process.version }
   if (jsonFile) writeFileSync(jsonFile, `${JSON.stringify({ machine, ...results }, null, 1)}\n`)
   if (mdFile) writeFileSync(mdFile, markdown(results))
+}
+
+export function readResults(jsonFile: string): Results | undefined {
+  return existsSync(jsonFile) ? JSON.parse(readFileSync(jsonFile, 'utf8')) : undefined
+}
+
+/** What an earlier run has of what was not run now, and all of now. */
+export function added(earlier: Results | undefined, now: Results): Results {
+  if (!earlier) return now
+  const keep = <T>(of: (results: Results) => readonly T[], key: (one: T) => string): T[] => {
+    const keys = new Set(of(now).map(key))
+    return [...of(earlier).filter((one) => !keys.has(key(one))), ...of(now)]
+  }
+  return {
+    seconds: earlier.seconds + now.seconds,
+    modes: MODES.filter((mode) => [...earlier.modes, ...now.modes].includes(mode)),
+    proofs: keep(
+      ({ proofs }) => proofs,
+      ({ site }) => site,
+    ),
+    cells: keep(
+      ({ cells }) => cells,
+      ({ mode, from, to }) => [mode, from, to].join(),
+    ),
+    causes: keep(
+      ({ causes }) => causes,
+      ({ title, pair }) => [title, pair].join(),
+    ),
+    checks: keep(
+      ({ checks }) => checks,
+      ({ name }) => name,
+    ),
+    ratios: keep(
+      ({ ratios }) => ratios,
+      ({ secure }) => String(secure),
+    ),
+  }
 }
 
 /** Times the minimal server’s that the mesh may take. */

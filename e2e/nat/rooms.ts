@@ -13,6 +13,8 @@ const TOPIC = 'the room'
 const MAX_PEERS = 6
 /** Sixteen browsers start on two cores, and what homes carry takes 2.6 s to open. */
 const WITHIN_MS = 90_000
+/** Members come and change places for a while. */
+const STABLE_MS = 3_000
 
 const MEMBERS = [
   ...['public', 'firewall', 'full', 'address', 'port', 'symmetric', 'carrier', 'tcp443'],
@@ -54,7 +56,6 @@ export async function runRoom(lab: Lab, mesh: LabMesh): Promise<Check[]> {
       browsers.map((one, i) => one.sit(mesh, mesh.nodes[i % mesh.nodes.length] as MeshNode)),
     )
     const startMs = performance.now()
-    const nameOf = (id: string): string => seats.find((seat) => seat.id === id)?.site.name ?? id
     await Promise.all(seats.map((seat) => seat.run(enter, { topic: TOPIC, maxPeers: MAX_PEERS })))
     const members = await settled(seats)
     const afterMs = performance.now() - startMs
@@ -67,10 +68,6 @@ export async function runRoom(lab: Lab, mesh: LabMesh): Promise<Check[]> {
       .join(', ')
     await Promise.all(seats.map((seat) => seat.run(say, `of ${seat.id}`)))
     const all = await settled(seats, ({ heard }) => heard === seats.length)
-    if (process.env.ROOM_DEBUG) for (const [i, seat] of seats.entries()) {
-      for (const m of [members[i] as Member, all[i] as Member])
-        console.log(seat.site.name, m.total, m.heard, m.peers.map((id, k) => `${nameOf(id)}:${m.paths[k]}`).join(' '))
-    }
     return [
       {
         name: `a room of ${seats.length} behind NATs of ${MEMBERS.length} kinds is one graph`,
@@ -94,20 +91,26 @@ export async function runRoom(lab: Lab, mesh: LabMesh): Promise<Check[]> {
   }
 }
 
-/** What the members say once all is as wanted, or in the end. */
+/** What the members say once all is as wanted and stays so, or in the end. */
 async function settled(
   seats: readonly Seat[],
   wanted = ({ peers, total }: Member): boolean => peers.length > 0 && total === seats.length - 1,
 ): Promise<Member[]> {
-  const look = (): Promise<Member[]> => Promise.all(seats.map((seat) => seat.run(member, null)))
+  let members: Member[] = []
+  let before = ''
+  let sinceMs = 0
   const isSettled = async (): Promise<boolean> => {
-    const members = await look()
+    members = await Promise.all(seats.map((seat) => seat.run(member, null)))
     const graph = new Map(seats.map(({ id }, i) => [id, (members[i] as Member).peers]))
+    const now = JSON.stringify([...graph])
+    if (now !== before) sinceMs = performance.now()
+    before = now
     const isOne = reachedFrom(graph, (seats[0] as Seat).id) === seats.length
-    return isOne && isMutual(graph) && members.every(wanted)
+    const isStable = performance.now() - sinceMs > STABLE_MS
+    return isOne && isStable && isMutual(graph) && members.every(wanted)
   }
   await poll('the room is as it is to be', WITHIN_MS, isSettled).catch(() => undefined)
-  return look()
+  return members
 }
 
 function reachedFrom(graph: ReadonlyMap<string, readonly string[]>, first: string): number {

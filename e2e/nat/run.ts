@@ -12,7 +12,17 @@ import { buildLab, type Lab } from './lab.ts'
 import { type LabMesh, SERVERS, startMesh, startTurn } from './mesh.ts'
 import { endWithParent, ensurePrograms, isInside, runInside, whyNoLab } from './private.ts'
 import { measureRatios, ratioBlock } from './ratio.ts'
-import { type Check, type Proof, type Results, textOf, writeReport, wrongs } from './report.ts'
+import {
+  added,
+  type Check,
+  type Proof,
+  type Ratio,
+  type Results,
+  readResults,
+  textOf,
+  writeReport,
+  wrongs,
+} from './report.ts'
 import { roomSites, runRoom } from './rooms.ts'
 
 const HELP = `npm run e2e:nat -- [options]
@@ -20,7 +30,8 @@ const HELP = `npm run e2e:nat -- [options]
   --modes LIST    of stun, turn, mesh (default: all)
   --parts LIST    of matrix, twins, firefox, ratio, room, causes, faults (default: all)
   --json FILE     where everything is written
-  --md FILE       where the tables are written`
+  --md FILE       where the tables are written
+  --add           keeps what the JSON file has of what is not run now`
 
 const PARTS = 'matrix,twins,firefox,ratio,room,causes,faults'
 
@@ -31,6 +42,7 @@ const { values } = parseArgs({
     parts: { type: 'string', default: PARTS },
     json: { type: 'string' },
     md: { type: 'string' },
+    add: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
@@ -77,23 +89,48 @@ async function main(): Promise<number> {
     const { mode, from, to, wrong } = cell
     tell(`${cells.length}/${count} ${mode}: ${from} → ${to}: ${textOf(cell)} ${wrong.join('; ')}`)
   }
-  for (const block of blocks) await runBlock(lab, meshes, block, take)
+  const checks: Check[] = []
+  const causes: Cause[] = []
+  const ratios: Ratio[] = []
+  const note = (check: Check): void => {
+    checks.push(check)
+    tell(`${check.passed ? '' : '✘ '}${check.name}: ${check.text}`)
+  }
+  /** What fails as a whole fails alone, and what there is so far is kept. */
+  const part = async (name: string, isOn: boolean, run: () => Promise<unknown>): Promise<void> => {
+    if (!isOn) return
+    await run().catch((error) => note({ name, passed: false, text: error.message }))
+    writeReport(results(), values.json, values.md)
+  }
+  const earlier = values.add && values.json ? readResults(values.json) : undefined
+  const results = (): Results => {
+    const seconds = performance.now() / 1000
+    return added(earlier, { seconds, modes, proofs, cells, causes, checks, ratios })
+  }
   const meshOf = (mode: Mode): LabMesh => meshes.find((one) => one.mode === mode) as LabMesh
   const mesh = meshOf('stun')
-  if (isOn('firefox')) await runFoxes(lab, mesh, take)
-  const ratios = isOn('ratio') ? await measureRatios(lab, mesh, ratioBlock()) : []
-  for (const ratio of ratios)
-    tell(`discover to open, beside a minimal server: ${JSON.stringify(ratio)}`)
-  const checks: Check[] = []
-  const note = (...more: readonly Check[]): void => {
-    checks.push(...more)
-    for (const { name, passed, text } of more) tell(`${passed ? '' : '✘ '}${name}: ${text}`)
-  }
-  if (isOn('room', 'mesh')) note(...(await runRoom(lab, meshOf('mesh'))))
-  const causes = isOn('causes') ? await runCauses(lab, mesh, meshOf('turn'), tellCause) : []
-  if (isOn('faults')) note(...(await runFaults(lab, mesh, faultsBlock())))
-  const seconds = performance.now() / 1000
-  return conclude({ seconds, modes, proofs, cells, causes, checks, ratios })
+  for (const [i, block] of blocks.entries())
+    await part(`block ${i + 1}`, true, () => runBlock(lab, meshes, block, take))
+  await part('Firefox', isOn('firefox'), () => runFoxes(lab, mesh, take))
+  await part('ratio', isOn('ratio'), async () => {
+    ratios.push(...(await measureRatios(lab, mesh, ratioBlock())))
+    for (const ratio of ratios) tell(`beside a minimal server: ${JSON.stringify(ratio)}`)
+  })
+  await part('room', isOn('room', 'mesh'), async () =>
+    (await runRoom(lab, meshOf('mesh'))).forEach(note),
+  )
+  await part('causes', isOn('causes'), async () => {
+    const tellCause = (cause: Cause): void => {
+      const { title, pair, said, passed } = cause
+      causes.push(cause)
+      tell(`${passed ? '' : '✘ '}${title}, ${pair}: ${said}`)
+    }
+    await runCauses(lab, mesh, modes.includes('turn') ? meshOf('turn') : undefined, tellCause)
+  })
+  await part('faults', isOn('faults'), async () =>
+    (await runFaults(lab, mesh, faultsBlock())).forEach(note),
+  )
+  return conclude(results())
 }
 
 function blocksOf(): Block[] {
@@ -120,10 +157,6 @@ function conclude(results: Results): number {
 
 function sitesOf(all: Sites): Sites {
   return [...new Map(all).entries()]
-}
-
-function tellCause({ title, pair, said, passed }: Cause): void {
-  tell(`${passed ? '' : '✘ '}${title}, ${pair}: ${said}`)
 }
 
 async function prove(lab: Lab): Promise<Proof[]> {

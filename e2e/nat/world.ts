@@ -2,9 +2,9 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 
-/** Addresses for documentation (RFC 5737, RFC 3849), routed nowhere. */
+/** Addresses for documentation (RFC 5737, RFC 3849), routed nowhere; written as programs print them. */
 export const NET = '203.0.113'
-export const NET6 = '2001:db8:0:0'
+export const NET6 = '2001:db8'
 
 /** Nobody shall find the host's address in a namespace that has none. */
 const NO_IPV6 = 'for i in all default; do echo 1 > /proc/sys/net/ipv6/conf/$i/disable_ipv6; done'
