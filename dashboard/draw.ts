@@ -50,10 +50,10 @@ function drawLine(
   const isMany = layout.lines.length > 8 * RTT_LINES
   const [x0, y0] = transform.apply([source.x, source.y])
   const [x1, y1] = transform.apply([target.x, target.y])
-  context.globalAlpha = isNear || link.tone !== 'ok' ? 1 : isMany ? 0.35 : 0.8
+  context.globalAlpha = isNear ? 1 : isMany ? (link.tone === 'ok' ? 0.35 : 0.7) : 0.9
   context.strokeStyle =
     link.tone === 'ok' ? (isNear ? colours.accent : colours.field) : colours[link.tone]
-  context.lineWidth = WIDTHS[link.tone] + (isNear ? 0.6 : 0)
+  context.lineWidth = (isMany ? 0.6 : 1) * WIDTHS[link.tone] + (isNear ? 0.8 : 0)
   context.setLineDash(link.relayed ? [2, 4] : link.isDoubted ? [6, 4] : [])
   context.beginPath()
   context.moveTo(x0, y0)

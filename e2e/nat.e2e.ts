@@ -8,7 +8,7 @@ import { assert, note, suite } from '../test/harness/suite.ts'
 import type { Cell } from './nat/cells.ts'
 import { isDirect, KINDS, MODES, type Mode } from './nat/kinds.ts'
 import { whyNoLab } from './nat/private.ts'
-import { median, type Results } from './nat/report.ts'
+import { median, type Results, readmeRows } from './nat/report.ts'
 
 const test = suite('nat', { timeoutMs: 160_000 })
 const reason = whyNoLab()
@@ -24,6 +24,13 @@ test('theory has 48 of 81 pairs of the usual kinds of NAT connect with STUN alon
   const usual = KINDS.filter((kind) => !['dual', 'ipv6'].includes(kind))
   const open = usual.flatMap((a) => usual.filter((b) => isDirect(a, b)))
   assert.equal([usual.length ** 2, open.length], [81, 48])
+})
+
+test('the README’s table of pairs is what the last whole run has found', () => {
+  const [readme, whole] = ['../README.md', 'nat/results.json'].map((file) =>
+    readFileSync(join(import.meta.dirname, file), 'utf8'),
+  ) as [string, string]
+  for (const row of readmeRows(JSON.parse(whole))) assert.ok(readme.includes(row), row)
 })
 
 // Where namespaces may be made nothing is left out: whatever is missing then is a failure.

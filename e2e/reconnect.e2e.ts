@@ -30,7 +30,9 @@ interface Trial {
 async function openTrial(): Promise<Trial> {
   const stage = await openStage(3)
   const ann = await stage.visit(0, 'room')
-  const standby = ann.page.waitForEvent('websocket', (socket) => new URL(socket.url()).searchParams.has('s'))
+  const standby = ann.page.waitForEvent('websocket', (socket) =>
+    new URL(socket.url()).searchParams.has('s'),
+  )
   const [bob, cat] = await Promise.all([stage.visit(2, 'room'), stage.visit(2, 'room')])
   for (const friend of [bob, cat]) await ann.finds(friend.id, stage.nodeId(2))
   assert.is(await ann.connects(bob.id), undefined)

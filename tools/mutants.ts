@@ -28,7 +28,10 @@ export interface Mutant {
 const ROOT = join(import.meta.dirname, '..')
 const FOLDER = join(ROOT, 'test/mutants')
 /** What a test needs of the tree. */
-const COPIED = ['src', 'test', 'runtimes', 'tools', 'mod.ts', 'build.ts', 'package.json']
+const COPIED = [
+  ...['src', 'test', 'runtimes', 'dashboard', 'tools'],
+  ...['mod.ts', 'build.ts', 'package.json'],
+]
 /** A mutant may make a test hang; the suite's own time-outs end it well before this. */
 const LIMIT_MS = 60_000
 const WORKERS = 2

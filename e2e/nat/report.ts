@@ -206,6 +206,30 @@ Each on three pairs of sites; the time is from the call, or from the fault where
 ${rows.join('\n')}`
 }
 
+const CLASSES: Readonly<Record<string, readonly Kind[]>> = {
+  'open or full cone': ['public', 'full'],
+  'address-restricted': ['address'],
+  'port-restricted, firewall, carrier': ['port', 'firewall', 'carrier'],
+  symmetric: ['symmetric', 'carrier-symmetric'],
+}
+/** No UDP, and no version of IP that those above have. */
+const UNREACHED: readonly Kind[] = ['tcp443', 'ipv6']
+
+/** The rows of the README's table: D where each pair connected with STUN alone, R where none did. */
+export function readmeRows({ cells }: Results): string[] {
+  const found = cells.filter(({ mode, from }) => mode === 'stun' && from.startsWith('a-'))
+  const letter = (callers: readonly Kind[], called: readonly Kind[]): string => {
+    const all = found.filter(({ kinds: [a, b] }) => callers.includes(a) && called.includes(b))
+    const open = all.filter((cell) => cell.called.outcome === 'open').length
+    if (all.length < callers.length * called.length) return ''
+    return open === all.length ? 'D' : open === 0 ? 'R' : '?'
+  }
+  return Object.entries(CLASSES).map(([name, kinds]) => {
+    const columns = [...Object.values(CLASSES), UNREACHED].map((called) => letter(kinds, called))
+    return `| ${name} | ${columns.join(' | ')} |`
+  })
+}
+
 function checkLine({ name, passed, text }: Check): string {
   return `- ${passed ? '' : '**!!** '}${name}: ${text}`
 }
