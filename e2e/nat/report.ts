@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 import type { Cause } from './causes.ts'
 import type { Cell } from './cells.ts'
-import { type Kind, MODES, type Mode, TWINS } from './kinds.ts'
+import { KINDS, type Kind, MODES, type Mode, TWINS } from './kinds.ts'
 
 export interface Proof {
   readonly site: string
@@ -32,6 +32,8 @@ export interface Ratio {
 
 export interface Results {
   readonly seconds: number
+  /** How many runs it comes of: parts may be run in turn. */
+  readonly runs: number
   readonly modes: readonly Mode[]
   readonly proofs: readonly Proof[]
   readonly cells: readonly Cell[]
@@ -66,6 +68,7 @@ export function added(earlier: Results | undefined, now: Results): Results {
   }
   return {
     seconds: earlier.seconds + now.seconds,
+    runs: earlier.runs + now.runs,
     modes: MODES.filter((mode) => [...earlier.modes, ...now.modes].includes(mode)),
     proofs: keep(
       ({ proofs }) => proofs,
@@ -119,7 +122,7 @@ function markdown(results: Results): string {
     'Written by `npm run e2e:nat`. Rows call columns: two Chromium browsers, each behind a NAT of its own, at home on',
     'nodes of different runtimes. A cell has the way of the data in the end, as both browsers say and the core router’s counters',
     'agree, and the time from `discover()` to the open connection; or `–` and the cause that the error names. **!!**: not as theory says.',
-    `${cells.length} cells and ${proofs.length} NATs in ${Math.round(seconds)} s; ${wrong.length} not as theory says.`,
+    `${cells.length} cells and ${proofs.length} NATs in ${Math.round(seconds)} s (runs: ${results.runs}); ${wrong.length} not as theory says.`,
     ...MODES.filter((mode) => results.modes.includes(mode)).map((mode) => table(mode, cells)),
     ...(ratios.length ? [ratioText(ratios)] : []),
     ...(causes.length ? [causesText(causes)] : []),
@@ -138,8 +141,10 @@ function table(mode: Mode, all: readonly Cell[]): string {
   const cells = all.filter((cell) => cell.mode === mode)
   const grid = cells.filter(({ from }) => from.startsWith('a-'))
   const rest = cells.filter((cell) => !grid.includes(cell))
-  const columns = [...new Set(grid.map(({ to }) => to))]
-  const rows = [...new Set(grid.map(({ from }) => from))].map((from) => {
+  const named = (side: 'a' | 'b', end: 'from' | 'to'): string[] =>
+    KINDS.map((kind) => `${side}-${kind}`).filter((name) => grid.some((one) => one[end] === name))
+  const columns = named('b', 'to')
+  const rows = named('a', 'from').map((from) => {
     const texts = columns.map((to) =>
       textOf(grid.find((one) => one.from === from && one.to === to)),
     )

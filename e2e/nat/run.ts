@@ -105,7 +105,7 @@ async function main(): Promise<number> {
   const earlier = values.add && values.json ? readResults(values.json) : undefined
   const results = (): Results => {
     const seconds = performance.now() / 1000
-    return added(earlier, { seconds, modes, proofs, cells, causes, checks, ratios })
+    return added(earlier, { seconds, runs: 1, modes, proofs, cells, causes, checks, ratios })
   }
   const meshOf = (mode: Mode): LabMesh => meshes.find((one) => one.mode === mode) as LabMesh
   const mesh = meshOf('stun')
