@@ -48,4 +48,4 @@ export function readJson(path: string): Record<string, unknown> {
 
 const COMMENT_OR_LITERAL =
   /\/\*[\s\S]*?\*\/|\/\/[^\n]*|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`/g
-const IMPORT = /\b(?:from|import)\s*\(?\s*'([^'\n]+)'/g
+const IMPORT = /(?<!')\b(?:from|import)\s*\(?\s*'([^'\n]+)'/g
