@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { globSync, readFileSync } from 'node:fs'
+import { RTC_AWAY_MS } from '../src/limits.ts'
 import { assert, suite } from '../test/harness/suite.ts'
 import type { Page } from './browser.ts'
 import { prepareStages, type Stage, TEST_TIMEOUT_MS } from './support/stage.ts'
@@ -69,7 +70,10 @@ test('call: each sees the other’s camera move', async () => {
     })
   }
   await b.close()
-  await a.waitForFunction(() => document.querySelectorAll('video').length === 1)
+  // It was closed without a word: the other side gives it the time to come back.
+  await a.waitForFunction(() => document.querySelectorAll('video').length === 1, undefined, {
+    timeout: RTC_AWAY_MS + 15_000,
+  })
 })
 
 test('file: a file arrives whole, under its name', async () => {
