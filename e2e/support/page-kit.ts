@@ -8,6 +8,8 @@ export interface KitOptions {
   readonly urls?: readonly string[]
   /** Over the one socket of all tabs of the origin. */
   readonly shared?: boolean
+  /** Whether homes may carry what finds no path; as the client has it without this. */
+  readonly meshRelay?: boolean
 }
 
 /** A failure as a page can hand it out. */
@@ -97,6 +99,7 @@ export async function startKit(options: KitOptions): Promise<string | Failure> {
       network: options.network,
       ...(options.urls ? { urls: options.urls } : {}),
       ...(sharedSocket ? { sharedWorker: sharedSocket() } : {}),
+      ...(options.meshRelay === undefined ? {} : { meshRelay: options.meshRelay }),
     })
   } catch (caught) {
     const { code, message, cause } = caught as SignalMeshError

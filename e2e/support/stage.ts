@@ -6,7 +6,7 @@ import { startTestnet, type Testnet } from '../../runtimes/local-mesh.ts'
 import { assert, type Suite } from '../../test/harness/suite.ts'
 import { type Browser, launchBrowser, type Page } from '../browser.ts'
 import { type Health, healthOf, untilHealth } from './health.ts'
-import type { Failure } from './page-kit.ts'
+import type { Failure, KitOptions } from './page-kit.ts'
 import { blankOf, DONE_WITHIN_MS, openPage, type Visitor, visit, visitInVain } from './visitors.ts'
 
 /** One test with everything in it: the mesh starts, a dozen pages come and go. */
@@ -22,7 +22,7 @@ export interface Stage {
   addNode(network: string): Promise<string>
   health(): Promise<readonly Health[]>
   /** Opens a page of the node and joins there; pages take turns between the browsers. */
-  visit(node: number, topic: string): Promise<Visitor>
+  visit(node: number, topic: string, more?: Pick<KitOptions, 'meshRelay'>): Promise<Visitor>
   visitInVain(node: number, network: string): Promise<Failure>
   /** Opens a page of the node's origin with this source. */
   show(node: number, html: string): Promise<Page>
@@ -94,8 +94,8 @@ export function prepareStages(
         return String(child.ready.url)
       },
       health: () => Promise.all(net.urls.map(healthOf)),
-      visit: (node, topic) => {
-        const options = { network, topic, ...(client && { client }) }
+      visit: (node, topic, more) => {
+        const options = { network, topic, ...more, ...(client && { client }) }
         return visit(nextBrowser(), urlOf(node), options, pageErrors)
       },
       visitInVain: (node, name) =>

@@ -130,7 +130,8 @@ export const makeRtc: MakeRtc = (options) => {
     if (item) tell(item)
   })
   peer.on('connect', () => {
-    const { iceTransport } = peer._pc.sctp?.transport ?? {}
+    // Asked for its transport, the WebRTC of a server may crash the process at its end.
+    const { iceTransport } = (options.wrtc ? undefined : peer._pc.sctp?.transport) ?? {}
     iceTransport?.addEventListener?.('selectedcandidatepairchange', () => options.onPath?.())
     options.onOpen()
     // The peer's first messages may be here before simple-peer says that it is connected; without a
