@@ -70,10 +70,13 @@ test('a lost path ends nothing, and is told once it is lost and when it is back'
 })
 
 test('another path of an open connection is told as the browser says so', async () => {
-  const { pc, paths } = await opened()
+  const { pc, paths } = await opened({ isBrowser: true })
   const { iceTransport } = pc.sctp.transport
   iceTransport.dispatchEvent(new Event('selectedcandidatepairchange'))
   assert.is(paths(), 1)
+  const server = await opened()
+  server.pc.sctp.transport.iceTransport.dispatchEvent(new Event('selectedcandidatepairchange'))
+  assert.is(server.paths(), 0, 'that of a server is not asked')
 })
 
 test('a path that was never found ends it, and so does a handshake that fails', async () => {
@@ -162,26 +165,28 @@ const endsIn = (items: readonly Item[]): number =>
   items.filter(({ kind }) => kind === 'end-of-candidates').length
 
 /** An initiator that has told its offer, over an implementation of WebRTC that only keeps books. */
-async function offered(): Promise<Offered> {
+async function offered({ isBrowser = false } = {}): Promise<Offered> {
   const away: boolean[] = []
   let paths = 0
   const told: Item[] = []
   const ended: unknown[] = []
   const kept: Books[] = []
+  const wrtc = {
+    RTCPeerConnection: function makeBooks() {
+      kept.push(books())
+      return kept[0]
+    },
+    RTCSessionDescription: class {},
+    RTCIceCandidate: function same(init: object) {
+      return init
+    },
+  }
+  if (isBrowser) Object.assign(globalThis, wrtc)
   const rtc = makeRtc({
     initiator: true,
     config: {},
     configNow: () => ({ iceTransportPolicy: 'relay' }),
-    wrtc: {
-      RTCPeerConnection: function makeBooks() {
-        kept.push(books())
-        return kept[0]
-      },
-      RTCSessionDescription: class {},
-      RTCIceCandidate: function same(init: object) {
-        return init
-      },
-    },
+    wrtc: isBrowser ? undefined : wrtc,
     onItem: (item) => told.push(item),
     onOpen: () => undefined,
     onData: () => undefined,
@@ -212,8 +217,8 @@ interface Offered {
 }
 
 /** The same once it is open. */
-async function opened(): Promise<Offered> {
-  const all = await offered()
+async function opened(options = {}): Promise<Offered> {
+  const all = await offered(options)
   const { pc, away } = all
   pc.iceConnectionState = 'connected'
   pc.channel.readyState = 'open'

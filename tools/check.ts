@@ -14,10 +14,11 @@ interface Stage {
 
 /** Over real sockets and on all three, so it has stages of its own. */
 const CONFORMANCE = 'test/conformance.test.ts'
-/** Programs and a real DHT: they take as much time as all else together, and wait for real clocks. */
-const PROGRAMS = ['cli', 'swarm', 'bootstraphost', 'relaying', 'runtime-node'].map(
-  (name) => `test/${name}.test.ts`,
-)
+/** Programs, a real DHT and the fuzzer: they take as much time as all else together, and wait for real clocks. */
+const PROGRAMS = [
+  ...['cli', 'commands-doctor', 'commands-mesh', 'fuzz', 'moleculer'],
+  ...['swarm', 'bootstraphost', 'relaying', 'runtime-node'],
+].map((name) => `test/${name}.test.ts`)
 
 const CHECK: readonly Stage[] = [
   {

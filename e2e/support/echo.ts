@@ -40,6 +40,8 @@ export async function exchange(connection: Connection): Promise<Exchange> {
   })()
   for (const message of said) await connection.send(message)
   await hearing
+  // What else would show as three answers that are wrong.
+  if (heard.length < said.length) throw connection.signal.reason
   const isSame = (index: number): boolean => {
     const [a, b] = [said[index], heard[index]]
     if (typeof a !== 'object' || typeof b !== 'object') return a === b
