@@ -76,7 +76,7 @@ function drawSpot(
   if (!node) return
   const { tone } = stateOf(node)
   const [cx, cy] = transform.apply([x, y])
-  const radius = radiusOf(node, layout.spots.length) * Math.min(1.6, Math.max(0.7, transform.k))
+  const radius = radiusOf(node, layout, transform.k)
   context.beginPath()
   // Not by colour alone: a silent node is a square, one that needs a look a diamond.
   if (tone === 'ok') context.arc(cx, cy, radius, 0, 2 * Math.PI)
@@ -104,9 +104,10 @@ const DIAMOND = [
   [-1, 0],
 ] as const
 
-function radiusOf({ edges }: NodeView, many: number): number {
-  const [least, more] = many > 100 ? [3, 3] : [7, 6]
-  return least + Math.min(more, Math.log2(1 + edges))
+/** By its edges, smaller where there are many, and growing with the zoom a little. */
+function radiusOf({ edges }: NodeView, { spots }: Layout, scale: number): number {
+  const [least, more] = spots.length > 100 ? [3, 3] : [7, 6]
+  return (least + Math.min(more, Math.log2(1 + edges))) * Math.min(1.6, Math.max(0.7, scale))
 }
 
 function drawName(
@@ -121,7 +122,7 @@ function drawName(
   const matters = id === chosen || id === pointed || node.isSelf || node.isSuspected
   if (!isNamed && !matters) return
   const [cx, cy] = transform.apply([x, y])
-  const down = radiusOf(node, layout.spots.length) * Math.min(1.6, Math.max(0.7, transform.k)) + 18
+  const down = radiusOf(node, layout, transform.k) + 18
   write(context, nameOf(node), cx, cy + down, colours.text, colours)
 }
 

@@ -30,7 +30,8 @@ const PATH_WORDS = {
 } as const
 
 export function makeStrip(): Strip {
-  const arc = makeSvg('path', { d: ARC, class: 'data-line' })
+  let way = ARC
+  const arc = makeSvg('path', { d: way, class: 'data-line' })
   const arcText = makeSvg('text', { x: WIDTH / 2, y: 24, class: 'data-text' })
   const lineText = makeSvg('text', { x: 82, y: LINE_Y - 7, class: 'signal-text' }, 'signals')
   const line = makeSvg('path', { d: SIGNALS, class: 'signal-line' })
@@ -68,13 +69,16 @@ export function makeStrip(): Strip {
       setText(peerPage.label, shortId(peer.id))
       setText(arcText, peer.state === 'connected' ? PATH_WORDS[peer.path] : '')
       setText(title, sentence(own, peer))
+      // What the homes carry goes the way of the signals.
+      way = peer.path === 'mesh' ? SIGNALS : ARC
+      set(arc, { d: way })
       place(home.group, isShared ? WIDTH / 2 : HOMES_X[0])
       place(peerHome.group, HOMES_X[1])
       set(peerHome.group, { class: isShared ? 'absent' : 'stop' })
       set(home.group, { class: own.state === 'open' ? 'stop' : 'stop gone' })
       set(element, { class: `strip ${peer.state}` })
     },
-    travel: (what) => travel(dots, what),
+    travel: (what) => travel(dots, what, way),
   }
 }
 
@@ -121,13 +125,13 @@ function homeShape(): SVGElement {
   return makeSvg('g', {}, ring, links, ...corners)
 }
 
-/** Lets a dot run along the line once. */
-function travel(dots: SVGGElement, what: Travel): void {
+/** Lets a dot run along its line once; data by that way. */
+function travel(dots: SVGGElement, what: Travel, way: string): void {
   if (matchMedia('(prefers-reduced-motion: reduce)').matches) return
   const isData = what === 'sent' || what === 'received'
   const isBack = what === 'answer' || what === 'received'
   const motion = makeSvg('animateMotion', {
-    path: isData ? ARC : SIGNALS,
+    path: isData ? way : SIGNALS,
     dur: `${TRAVEL_MS}ms`,
     begin: 'indefinite',
     calcMode: 'linear',
